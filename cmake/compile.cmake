@@ -1,0 +1,25 @@
+# One interface target carries every flag, so that all folders compile alike.
+add_library(waggle_flags INTERFACE)
+target_compile_options(waggle_flags INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Werror)
+if(WAGGLE_SANITIZE)
+  add_compile_options(-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+  add_link_options(-fsanitize=address,undefined)
+endif()
+if(WAGGLE_COVERAGE)
+  add_compile_options(--coverage -fprofile-update=atomic)
+  add_link_options(--coverage)
+endif()
+if(WAGGLE_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(libbpf REQUIRED IMPORTED_TARGET libbpf>=1.1)
+find_package(fmt REQUIRED)
+
+# waggle_library(NAME SOURCES a.cpp ... LINKS x y): one static library per folder, every .cpp named.
+function(waggle_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LINKS;PRIVATE_LINKS" ${ARGN})
+  add_library(${name} STATIC ${arg_SOURCES})
+  target_link_libraries(${name} PUBLIC ${arg_LINKS} PRIVATE waggle_flags ${arg_PRIVATE_LINKS})
+endfunction()

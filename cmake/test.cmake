@@ -1,0 +1,22 @@
+# waggle_test(NAME SOURCES ... LINKS ...): unit and replay tests, no root, no kernel. Label: unit.
+# waggle_kernel_test(...): needs root and a kernel; runs here and, with the same binary, in both VMs. Label: kernel.
+find_package(GTest REQUIRED)
+
+function(waggle_add_test name label timeout)
+  cmake_parse_arguments(arg "" "" "SOURCES;LINKS" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE ${arg_LINKS} GTest::gmock GTest::gtest_main waggle_flags)
+  target_compile_definitions(${name} PRIVATE WAGGLE_SOURCE_DIR="${CMAKE_SOURCE_DIR}" WAGGLE_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT ${timeout})
+endfunction()
+
+function(waggle_test name)
+  waggle_add_test(${name} unit 120 ${ARGN})
+endfunction()
+
+function(waggle_kernel_test name)
+  waggle_add_test(${name} kernel 300 ${ARGN})
+  set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
+  set_property(GLOBAL APPEND PROPERTY WAGGLE_KERNEL_TESTS ${name})
+endfunction()

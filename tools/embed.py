@@ -17,14 +17,14 @@ def literal(data: bytes) -> str:
 
 def main() -> None:
     namespace, root, out, files = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]
-    parts = ['#include "base/embedded.h"', f"namespace {namespace} {{", "namespace {"]
+    parts = ["#include <array>", '#include "base/embedded.h"', f"namespace {namespace} {{", "namespace {"]
     entries = []
     for i, path in enumerate(files):
         with open(path, "rb") as f:
             data = f.read()
         parts.append(f"constexpr char file_{i}[] =\n{literal(data)};")
         entries.append(f'    {{"{os.path.relpath(path, root)}", {{file_{i}, {len(data)}}}}},')
-    parts.append("constexpr waggle::EmbeddedFile all[] = {\n" + "\n".join(entries) + "\n};")
+    parts.append(f"constexpr std::array<waggle::EmbeddedFile, {len(entries)}> all = {{{{\n" + "\n".join(entries) + "\n}};")
     parts.append("}  // namespace")
     parts.append("std::span<const waggle::EmbeddedFile> embedded_files() { return all; }")
     parts.append(f"}}  // namespace {namespace}\n")

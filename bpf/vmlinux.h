@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The kernel types the programs read, and only the members they read: CO-RE finds the offsets on each kernel.
+ * Layout here means nothing; names and types do. */
+#ifndef __VMLINUX_H__
+#define __VMLINUX_H__
+
+typedef unsigned char __u8;
+typedef short __s16;
+typedef unsigned short __u16;
+typedef int __s32;
+typedef unsigned int __u32;
+typedef long long __s64;
+typedef unsigned long long __u64;
+typedef __u8 u8;
+typedef __u16 u16;
+typedef __u32 u32;
+typedef __u64 u64;
+typedef __s64 s64;
+typedef __u16 __be16;
+typedef __u32 __be32;
+typedef __u64 __be64;
+typedef __u32 __wsum;
+typedef __u16 __sum16;
+typedef int pid_t;
+typedef _Bool bool;
+typedef __u64 sector_t;
+typedef __u32 dev_t;
+typedef __u8 blk_status_t;
+typedef __u32 blk_opf_t;
+
+enum { false = 0, true = 1 };
+
+/* UAPI values that the helpers' signatures and the maps need. */
+enum bpf_map_type {
+    BPF_MAP_TYPE_HASH = 1,
+    BPF_MAP_TYPE_ARRAY = 2,
+    BPF_MAP_TYPE_PERCPU_HASH = 5,
+    BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+    BPF_MAP_TYPE_STACK_TRACE = 7,
+    BPF_MAP_TYPE_LRU_HASH = 9,
+    BPF_MAP_TYPE_LRU_PERCPU_HASH = 10,
+    BPF_MAP_TYPE_RINGBUF = 27,
+    BPF_MAP_TYPE_TASK_STORAGE = 29,
+};
+enum {
+    BPF_ANY = 0,
+    BPF_NOEXIST = 1,
+    BPF_EXIST = 2,
+};
+enum {
+    BPF_F_NO_PREALLOC = 1,
+    BPF_F_NO_COMMON_LRU = 2,
+};
+enum {
+    BPF_RB_NO_WAKEUP = 1,
+    BPF_RB_FORCE_WAKEUP = 2,
+};
+enum { BPF_LOCAL_STORAGE_GET_F_CREATE = 1 };
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct pt_regs;
+struct list_head {
+    struct list_head *next, *prev;
+};
+typedef struct {
+    int counter;
+} atomic_t;
+typedef struct {
+    s64 counter;
+} atomic64_t;
+
+/* process */
+struct mm_struct {
+    unsigned long arg_start, arg_end;
+};
+struct signal_struct {
+    int group_exit_code;
+    unsigned long maxrss;
+    atomic_t live;
+};
+struct kernfs_node {
+    u64 id;
+};
+struct cgroup {
+    struct kernfs_node* kn;
+};
+struct css_set {
+    struct cgroup* dfl_cgrp;
+};
+struct task_struct {
+    pid_t pid;
+    pid_t tgid;
+    unsigned int flags;
+    int exit_code;
+    u64 start_time;
+    u64 start_boottime;
+    char comm[16];
+    struct task_struct* real_parent;
+    struct task_struct* group_leader;
+    struct signal_struct* signal;
+    struct mm_struct* mm;
+    struct css_set* cgroups;
+};
+struct file;
+struct linux_binprm {
+    const char* filename;
+    const char* interp;
+    int argc;
+};
+
+#pragma clang attribute pop
+
+#endif

@@ -1,0 +1,55 @@
+# waggle_room(NAME): one folder below sensors/ becomes
+#   room_NAME             the library: NAME.cpp with the kernel side NAME.bpf.c as a skeleton
+#   NAME_test             NAME_test.cpp: recorded bytes to rows, no root
+#   NAME_kernel_test      NAME_kernel_test.cpp: a known workload to the rows it must give
+# and joins the product's list of rooms. EXAMPLE: built and tested, but not in the product.
+# Further sources and tests in the folder (NAME_*.cpp, NAME_*_test.cpp) are taken along.
+function(waggle_room name)
+  cmake_parse_arguments(arg "EXAMPLE" "" "" ${ARGN})
+  add_subdirectory(${name})
+  if(NOT arg_EXAMPLE)
+    set_property(GLOBAL APPEND PROPERTY WAGGLE_ROOMS ${name})
+  endif()
+endfunction()
+
+# Called by the room's own CMakeLists.txt.
+function(waggle_room_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES" ${ARGN})
+  waggle_library(room_${name} SOURCES ${name}.cpp ${arg_SOURCES} LINKS waggle_kernel waggle_model)
+  waggle_bpf(room_${name} ${name}.bpf.c)
+  waggle_test(${name}_test SOURCES ${name}_test.cpp LINKS room_${name})
+  waggle_kernel_test(${name}_kernel_test SOURCES ${name}_kernel_test.cpp LINKS room_${name})
+endfunction()
+
+# The list of rooms as code: rooms.h's rooms().
+function(waggle_rooms_library)
+  get_property(names GLOBAL PROPERTY WAGGLE_ROOMS)
+  set(out ${CMAKE_CURRENT_BINARY_DIR}/rooms.cpp)
+  set(declarations "")
+  set(entries "")
+  set(libraries "")
+  set(rules "")
+  set(index 0)
+  foreach(name ${names})
+    string(APPEND declarations "std::unique_ptr<Sensor> make_${name}();\n")
+    string(APPEND entries "    {\"${name}\", make_${name}, ::waggle::sensors::rules::embedded_files()[${index}]},\n")
+    list(APPEND libraries room_${name})
+    list(APPEND rules ${CMAKE_CURRENT_SOURCE_DIR}/${name}/rules.yaml)
+    math(EXPR index "${index} + 1")
+  endforeach()
+  file(CONFIGURE OUTPUT ${out} CONTENT [[
+#include <vector>
+#include "sensors/rooms.h"
+namespace waggle::sensors::rules { std::span<const EmbeddedFile> embedded_files(); }
+namespace waggle::sensors {
+@declarations@
+std::span<const Room> rooms() {
+    static const std::vector<Room> all = {
+@entries@    };
+    return all;
+}
+}  // namespace waggle::sensors
+]] @ONLY)
+  waggle_library(waggle_sensors SOURCES ${out} LINKS waggle_model ${libraries})
+  waggle_embed(waggle_sensors waggle::sensors::rules ${rules})
+endfunction()

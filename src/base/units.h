@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// How numbers are said. One place, so that 1,234 packets look alike in every sentence and table.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace waggle {
+
+enum class Unit : std::uint8_t {
+    none,
+    count,
+    nanoseconds,
+    seconds,
+    bytes,
+    per_second,
+    bytes_per_second,
+    percent,
+    identifier
+};
+
+std::string_view unit_name(Unit unit);  // "ns", "bytes", "%", … ; empty for none
+
+std::string format_count(std::int64_t n);    // 1,234,567
+std::string format_bytes(double bytes);      // 4.0 KiB
+std::string format_duration_ns(double ns);   // 1.2 ms
+std::string format_percent(double percent);  // 97 %, 0.4 %
+std::string format_rate(double per_second);  // 1,234/s
+// By unit; identifiers and plain numbers are printed without grouping.
+std::string format_number(double value, Unit unit);
+
+}  // namespace waggle

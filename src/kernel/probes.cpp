@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/probes.h"
+
+#include "bpf/event.h"
+
+#include <array>
+#include <atomic>
+#include <cstring>
+
+namespace waggle::kernel {
+
+Result<Probes> Probes::open(std::string_view name, Bytes elf, const Filter& filter) {
+    Result<Object> opened = Object::open(name, elf);
+    if (!opened) return opened.error();
+    Probes probes(std::move(*opened));
+    std::array<char, WAGGLE_COMM_LEN> comm{};
+    std::memcpy(comm.data(), filter.comm.data(), std::min(filter.comm.size(), comm.size() - 1));
+    Object& object = probes.object_;
+    for (const Result<void>& set :
+         {object.set_constant("only_pid", filter.pid),
+          object.set_constant("only_cgroup_id", filter.cgroup_id), object.set_constant("only_comm", comm),
+          object.set_constant("filter_comm", static_cast<std::uint8_t>(!filter.comm.empty())),
+          object.set_constant("events_wanted", static_cast<std::uint8_t>(filter.events)),
+          object.set_max_entries("ring", filter.ring_bytes)})
+        if (!set) return set.error();
+    return probes;
+}
+
+Result<void> Probes::load(std::span<const Moment> moments) {
+    if (auto loaded = object_.load(moments); !loaded) return loaded;
+    const Result<int> ring_fd = object_.map_fd("ring");
+    if (!ring_fd) return ring_fd.error();
+    Result<Ring> ring = Ring::open(*ring_fd);
+    if (!ring) return ring.error();
+    ring_.emplace(std::move(*ring));
+    auto sleeps = object_.global<std::uint32_t>("reader_sleeps");
+    if (!sleeps) return sleeps.error();
+    reader_sleeps_ = *sleeps;
+    return count_loss("lost_ring_full", "ring full");
+}
+
+Result<void> Probes::snapshot_map(std::string_view map, std::vector<Snapshot::Counter> counters,
+                                  std::uint32_t forget_after) {
+    const Result<int> fd = object_.map_fd(map);
+    if (!fd) return fd.error();
+    Result<Snapshot> snapshot = Snapshot::open(*fd, std::move(counters));
+    if (!snapshot) return snapshot.error();
+    snapshot->forget_after(forget_after);
+    snapshots_.push_back(std::move(*snapshot));
+    return {};
+}
+
+Result<void> Probes::count_loss(std::string_view variable, std::string cause) {
+    auto counter = object_.global<std::uint64_t>(variable);
+    if (!counter) return counter.error();
+    losses_.push_back({std::move(cause), *counter});
+    return {};
+}
+
+bool Probes::prepare_to_wait() {
+    *reader_sleeps_ = 1;
+    // The flag must be seen before the ring is looked at, or a record that slips in between would wake
+    // nobody.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (ring_->empty()) return true;
+    *reader_sleeps_ = 0;
+    return false;
+}
+
+void Probes::snapshot(const RecordSink& sink) {
+    for (Snapshot& map : snapshots_) map.read(sink);
+}
+
+std::vector<Loss> Probes::losses() const {
+    std::vector<Loss> out;
+    for (const LossCounter& counter : losses_) out.push_back({counter.cause, *counter.count});
+    return out;
+}
+
+}  // namespace waggle::kernel

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// Probes: what every room needs of the kernel, in one piece: its object loaded, its ring read, its maps
+// snapshot, its losses counted. A room's Sensor forwards to it.
+//
+// Expects the object to include bpf/ring.h (map `ring`, globals lost_ring_full, reader_sleeps, only_*,
+// events_wanted). Not thread-safe.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernel/object.h"
+#include "kernel/ring.h"
+#include "kernel/snapshot.h"
+
+namespace waggle::kernel {
+
+// What only_pid and its kin of bpf/ring.h are set to; 0 and empty mean all.
+struct Filter {
+    std::uint32_t pid = 0;
+    std::uint64_t cgroup_id = 0;
+    std::string comm;
+    bool events = false;
+    std::uint32_t ring_bytes = 1u << 20;
+};
+
+class Probes {
+  public:
+    static Result<Probes> open(std::string_view name, Bytes elf, const Filter& filter);
+
+    Object& object() { return object_; }
+
+    // A map of records with growing counters to hand out by snapshot(); call after load().
+    Result<void> snapshot_map(std::string_view map, std::vector<Snapshot::Counter> counters,
+                              std::uint32_t forget_after = 0);
+    // A .bss counter (__u64) that counts losses, with its cause in words; call after load().
+    Result<void> count_loss(std::string_view variable, std::string cause);
+    // Loads, attaches, opens the ring; "ring full" is counted from then on.
+    Result<void> load(std::span<const Moment> moments);
+
+    int ready_fd() const { return ring_->ready_fd(); }
+    void drain(const RecordSink& sink) { ring_->drain(sink); }
+    bool prepare_to_wait();
+    void snapshot(const RecordSink& sink);
+    std::vector<Loss> losses() const;
+    const std::vector<HookUse>& hooks() const { return object_.hooks(); }
+
+  private:
+    explicit Probes(Object object) : object_(std::move(object)) {}
+    struct LossCounter {
+        std::string cause;
+        volatile std::uint64_t* count;
+    };
+
+    Object object_;
+    std::optional<Ring> ring_;
+    volatile std::uint32_t* reader_sleeps_ = nullptr;
+    std::vector<Snapshot> snapshots_;
+    std::vector<LossCounter> losses_;
+};
+
+}  // namespace waggle::kernel

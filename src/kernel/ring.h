@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ring: the reader of a BPF ring buffer. Hands out records in batches, in place: no copy, no call per record.
+//
+// One reader thread. The record's bytes live until the sink returns. Source: the layout of
+// BPF_MAP_TYPE_RINGBUF (a consumer page, a producer page, the data mapped twice in a row), stable since 5.8.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/coverage.h"
+#include "base/owned_fd.h"
+#include "base/result.h"
+
+namespace waggle::kernel {
+
+class Ring {
+  public:
+    // `map_fd` stays the caller's and outlives the ring.
+    static Result<Ring> open(int map_fd);
+
+    Ring(Ring&&) noexcept;
+    Ring& operator=(Ring&&) = delete;
+    ~Ring();
+
+    // Readable, for epoll, when a record was submitted with a wake-up.
+    int ready_fd() const { return map_fd_; }
+    bool empty() const;
+
+    // Everything submitted so far, at most `batch` records a call of the sink. Returns how many.
+    std::uint64_t drain(const RecordSink& sink);
+
+  private:
+    Ring() = default;
+    static constexpr std::size_t batch = 256;
+
+    int map_fd_ = -1;
+    std::size_t page_ = 0;
+    std::uint64_t mask_ = 0;
+    std::atomic<unsigned long>* consumer_ = nullptr;
+    const std::byte* producer_page_ = nullptr;
+    const std::byte* data_ = nullptr;
+    std::vector<Bytes> records_;
+};
+
+}  // namespace waggle::kernel

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/snapshot.h"
+
+#include <bpf/bpf.h>
+#include <fmt/core.h>
+#include <linux/bpf.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace waggle::kernel {
+
+Result<Snapshot> Snapshot::open(int map_fd, std::vector<Counter> counters) {
+    bpf_map_info info{};
+    __u32 length = sizeof info;
+    if (bpf_obj_get_info_by_fd(map_fd, &info, &length) != 0)
+        return Error{fmt::format("cannot read the map's description: {}", std::strerror(errno))};
+    if (info.type != BPF_MAP_TYPE_HASH && info.type != BPF_MAP_TYPE_LRU_HASH)
+        return Error{fmt::format("map {} is not a hash map of records", info.name)};
+    for (const Counter& counter : counters)
+        if (counter.offset % 8 != 0 || counter.offset + 8ull * counter.count > info.value_size)
+            return Error{fmt::format("map {} has no counter at offset {}", info.name, counter.offset)};
+    if (info.value_size % 8 != 0)
+        return Error{
+            fmt::format("map {} holds records of {} bytes, not a multiple of 8", info.name, info.value_size)};
+    Snapshot snapshot;
+    snapshot.map_fd_ = map_fd;
+    snapshot.key_size_ = info.key_size;
+    snapshot.value_size_ = info.value_size;
+    snapshot.max_entries_ = info.max_entries;
+    snapshot.counters_ = std::move(counters);
+    return snapshot;
+}
+
+// Fills keys_ and values_ with all entries; returns how many.
+std::uint64_t Snapshot::fetch() {
+    const std::size_t value_words = value_size_ / 8;
+    std::uint64_t have = 0;
+    std::vector<std::byte> position(std::max<std::size_t>(key_size_, 8));
+    // A hash bucket must fit a batch whole; when it does not the kernel says ENOSPC and a larger batch is
+    // tried.
+    std::uint32_t chunk = std::min<std::uint32_t>(max_entries_, 1024);
+    bool first = true;
+    for (;;) {
+        keys_.resize((have + chunk) * key_size_);
+        values_.resize((have + chunk) * value_words);
+        __u32 count = chunk;
+        const int failed = bpf_map_lookup_batch(map_fd_, first ? nullptr : position.data(), position.data(),
+                                                keys_.data() + have * key_size_,
+                                                values_.data() + have * value_words, &count, nullptr);
+        const int error = failed ? errno : 0;
+        if (error == ENOSPC && chunk < max_entries_) {
+            chunk = std::min(chunk * 2, max_entries_);
+            continue;
+        }
+        if (error != 0 && error != ENOENT) break;
+        have += count;
+        first = false;
+        if (error == ENOENT) return have;
+    }
+    // Without batches: key by key. A key deleted under our feet restarts the walk, so bound it by the map's
+    // size.
+    have = 0;
+    std::vector<std::byte> key(key_size_), next(key_size_);
+    const void* from = nullptr;
+    while (have < max_entries_ && bpf_map_get_next_key(map_fd_, from, next.data()) == 0) {
+        keys_.resize((have + 1) * key_size_);
+        values_.resize((have + 1) * value_words);
+        if (bpf_map_lookup_elem(map_fd_, next.data(), values_.data() + have * value_words) == 0) {
+            std::memcpy(keys_.data() + have * key_size_, next.data(), key_size_);
+            ++have;
+        }
+        key.swap(next);
+        from = key.data();
+    }
+    return have;
+}
+
+// Turns the record's counters into what was added since the last read; false when nothing was.
+bool Snapshot::reduce(std::string_view key, std::byte* value) {
+    Seen& seen = seen_[std::string(key)];
+    bool changed = false;
+    std::size_t slot = 0;
+    for (const Counter& counter : counters_) {
+        for (std::uint32_t i = 0; i < counter.count; ++i, ++slot) {
+            std::byte* at = value + counter.offset + 8ull * i;
+            std::uint64_t now = 0;
+            std::memcpy(&now, at, 8);
+            if (slot == seen.counters.size()) seen.counters.push_back(0);
+            // A counter below its last value belongs to an entry that was deleted and made anew.
+            const std::uint64_t added = now >= seen.counters[slot] ? now - seen.counters[slot] : now;
+            seen.counters[slot] = now;
+            changed |= added != 0;
+            std::memcpy(at, &added, 8);
+        }
+    }
+    seen.idle = changed ? 0 : seen.idle + 1;
+    return changed;
+}
+
+std::uint64_t Snapshot::read(const RecordSink& sink) {
+    const std::uint64_t have = fetch();
+    const std::size_t value_words = value_size_ / 8;
+    std::vector<Bytes> records;
+    for (std::uint64_t i = 0; i < have; ++i) {
+        const std::string_view key(reinterpret_cast<const char*>(keys_.data()) + i * key_size_, key_size_);
+        auto* value = reinterpret_cast<std::byte*>(values_.data() + i * value_words);
+        if (reduce(key, value)) {
+            records.emplace_back(value, value_size_);
+            continue;
+        }
+        const auto seen = seen_.find(std::string(key));
+        if (idle_reads_ == 0 || seen->second.idle < idle_reads_) continue;
+        // Deleting hands back the last value, so what was counted since this read is not lost.
+        if (bpf_map_lookup_and_delete_elem(map_fd_, key.data(), value) == 0) {
+            if (reduce(key, value)) records.emplace_back(value, value_size_);
+        } else {
+            bpf_map_delete_elem(map_fd_, key.data());
+        }
+        seen_.erase(std::string(key));
+    }
+    if (!records.empty()) sink(records);
+    return records.size();
+}
+
+}  // namespace waggle::kernel

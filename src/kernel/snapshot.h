@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Snapshot: reads a hash map whose values are whole records (they start with waggle_event) with growing
+// counters, and hands out each record with its counters reduced to what was added since the last read.
+// Records without change are left out.
+//
+// One reader thread. Source: BPF_MAP_LOOKUP_BATCH where the kernel has it (5.6), else key by key.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/coverage.h"
+#include "base/result.h"
+
+namespace waggle::kernel {
+
+class Snapshot {
+  public:
+    // A growing __u64 inside the value, or a run of them (a histogram).
+    struct Counter {
+        std::uint32_t offset;
+        std::uint32_t count = 1;
+    };
+    // `map_fd` stays the caller's and outlives the snapshot. A per-CPU map is an error: its values have no
+    // one record.
+    static Result<Snapshot> open(int map_fd, std::vector<Counter> counters);
+
+    // Entries that stood still for `idle_reads` reads are deleted from the map (0 = never), so that it does
+    // not fill with the past.
+    void forget_after(std::uint32_t idle_reads) { idle_reads_ = idle_reads; }
+
+    std::uint64_t read(const RecordSink& sink);
+
+  private:
+    Snapshot() = default;
+    struct Seen {
+        std::vector<std::uint64_t> counters;
+        std::uint32_t idle = 0;
+    };
+    bool reduce(std::string_view key, std::byte* value);
+    std::uint64_t fetch();
+
+    int map_fd_ = -1;
+    std::uint32_t key_size_ = 0;
+    std::uint32_t value_size_ = 0;
+    std::uint32_t max_entries_ = 0;
+    std::uint32_t idle_reads_ = 0;
+    std::vector<Counter> counters_;
+    std::vector<std::byte> keys_;
+    std::vector<std::uint64_t> values_;  // u64: keeps records 8-byte aligned
+    std::unordered_map<std::string, Seen> seen_;
+};
+
+}  // namespace waggle::kernel

@@ -3,12 +3,14 @@
  * when it has said that it sleeps (a wake-up costs six times the record). Include once per .bpf.c. */
 #pragma once
 
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_tracing.h>
+/* libbpf's headers need the kernel's types first. */
+/* clang-format off */
 #include "bpf/vmlinux.h"
-
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
 #include "bpf/event.h"
+/* clang-format on */
 
 struct {
     __uint(type, BPF_MAP_TYPE_RINGBUF);

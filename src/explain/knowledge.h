@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Knowledge: what words mean, read offline from knowledge/<language>/*.yaml. Entries are found by a scan for
+// their key and only the one asked for is parsed, so that `waggle what` answers at once.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/embedded.h"
+#include "base/result.h"
+
+namespace waggle::explain {
+
+struct Explanation {
+    std::string word;   // as the knowledge base spells it
+    std::string kind;   // drop_reason, errno, signal …
+    std::string title;  // the kind in words: "drop reason"
+    std::string what;
+    std::vector<std::string> because;
+    std::string impact;
+    std::vector<std::string> try_;
+    std::vector<std::string> check;
+    std::optional<std::int64_t> number;
+    bool loss = true;  // drop reasons only
+};
+
+class Knowledge {
+  public:
+    // The files outlive this object. Nothing is parsed but the file headers.
+    static Result<Knowledge> open(std::span<const EmbeddedFile> files);
+
+    // All entries of that word (ENOSPC, enospc, SKB_DROP_REASON_X, "errno 28"), in file order; case does not
+    // matter. Empty where there is none.
+    Result<std::vector<Explanation>> find(std::string_view word) const;
+    std::vector<std::string> nearest(std::string_view word, std::size_t most = 3) const;
+    // Parses and checks every entry and counts them; the error says file:line:column: reason.
+    Result<std::size_t> check() const;
+
+  private:
+    struct File {
+        EmbeddedFile file;
+        std::string kind;
+        std::string title;
+    };
+    std::vector<File> files_;
+};
+
+}  // namespace waggle::explain

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sql: questions over relations, asked in SQLite's SQL over virtual tables that read the rows where they lie.
+//
+// Every relation is a table of its schema's name with the columns of model/columns.h. Built in besides
+// SQLite's own functions: hist_percentile(histogram, p), an aggregate over log2 histograms: the upper bound,
+// in the histogram's unit, below which the share p of all values lies. Read-only: no statement can write,
+// attach, or load anything. Not thread-safe.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "model/columns.h"
+#include "model/table.h"
+
+namespace waggle::explain {
+
+// A value that owns its text.
+struct Cell {
+    Value::Kind kind = Value::Kind::null;
+    std::int64_t integer = 0;
+    double real = 0;
+    std::string text;  // also a blob's bytes; raw, not escaped
+
+    bool is_null() const { return kind == Value::Kind::null; }
+    double number() const;        // integer or real; text parsed; 0 for null
+    std::string as_text() const;  // as SQL would cast it to text; "" for null
+};
+
+struct ResultColumn {
+    std::string name;
+    Unit unit = Unit::none;  // by the name's ending (_ns, _bytes, _percent, _per_second, pid …): unit_of_name
+};
+
+struct ResultSet {
+    std::vector<ResultColumn> columns;
+    std::vector<std::vector<Cell>> rows;
+    bool cut = false;  // more rows than asked for were there
+
+    std::optional<std::size_t> column(std::string_view name) const;
+};
+
+Unit unit_of_name(std::string_view column);
+
+class Sql {
+  public:
+    static Result<Sql> open();
+    Sql(Sql&&) noexcept;
+    Sql& operator=(Sql&&) noexcept;
+    ~Sql();
+
+    // The relation and what `lookup` points to outlive this object. A second relation of the same name
+    // replaces the first.
+    Result<void> add(const Relation& relation, const Lookup& lookup);
+
+    // A scalar function for SQL; called with the arguments, returns one value.
+    using Function = std::function<Cell(std::span<const Cell>)>;
+    Result<void> add_function(std::string_view name, int argument_count, Function function);
+
+    // Named parameters (:pid) are bound from `parameters`; one that is missing is an error that names it.
+    struct Parameter {
+        std::string_view name;  // without the colon
+        Cell value;
+    };
+    Result<ResultSet> query(std::string_view sql, std::span<const Parameter> parameters = {},
+                            std::size_t most = 10000);
+
+    // The statement with every parameter written out as a literal: what a person can paste into `waggle
+    // query`.
+    Result<std::string> expand(std::string_view sql, std::span<const Parameter> parameters);
+
+    // Checks that a statement can run (tables, columns, syntax); the error gives the reason and the nearest
+    // right word. `columns` receives the result's column names, `parameters` the names of the parameters it
+    // uses, `tables` the relations it reads.
+    struct Uses {
+        std::vector<std::string> columns;
+        std::vector<std::string> parameters;
+        std::vector<std::string> tables;
+    };
+    Result<Uses> check(std::string_view sql);
+
+  private:
+    struct State;
+    explicit Sql(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace waggle::explain

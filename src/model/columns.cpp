@@ -49,6 +49,7 @@ void read_column(const Row& row, const Column& column, const Lookup& lookup, Val
         case Type::i64:
         case Type::flag: {
             const std::uint64_t number = row.u64(field);
+            if ((field.traits & trait_nullable) && static_cast<std::int64_t>(number) == null_i64) return;
             if (!field.dictionary.empty() && lookup.names) {
                 const std::string_view name = lookup.names->find(field.dictionary, number);
                 if (!name.empty()) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Columns: a schema as its readers see it: its fields, then <name>_delta for cumulative fields of facts, then
-// the subject's columns. Every sink and the SQL engine read rows through here and nowhere else.
+// Columns: a schema as its readers see it: its fields, then the subject's columns. Every sink and the SQL
+// engine read rows through here and nowhere else.
 #pragma once
 
 #include <cstdint>

@@ -36,11 +36,13 @@ std::string_view type_name(Type type);  // as the reference documentation prints
 // What a field is besides a value.
 enum FieldTrait : std::uint8_t {
     trait_none = 0,
-    trait_key = 1,  // part of what identifies the row among the rows of one snapshot
-    trait_cumulative =
-        2,  // only grows; snapshots turn it into "since the last one", facts gain a <name>_delta column
-    trait_hidden = 4,  // not in the terminal's default columns
+    trait_key = 1,         // part of what identifies the row among the rows of one snapshot
+    trait_cumulative = 2,  // only grows: a snapshot gives what was added, a fact gains <name>_delta
+    trait_hidden = 4,      // not in the terminal's default columns
+    trait_nullable = 8,    // Type::i64: null_i64 stands for "not known"
 };
+
+inline constexpr std::int64_t null_i64 = INT64_MIN;
 
 struct Field {
     std::string_view name;  // snake_case, unit in the name: device_ns

@@ -8,7 +8,9 @@ function(waggle_add_test name label timeout)
   target_link_libraries(${name} PRIVATE ${arg_LINKS} GTest::gmock GTest::gtest_main waggle_flags)
   target_compile_definitions(${name} PRIVATE WAGGLE_SOURCE_DIR="${CMAKE_SOURCE_DIR}" WAGGLE_BINARY_DIR="${CMAKE_BINARY_DIR}")
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT ${timeout})
+  # A test that was not run has not passed.
+  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT ${timeout}
+    FAIL_REGULAR_EXPRESSION "\\[  SKIPPED \\];DISABLED TEST")
 endfunction()
 
 function(waggle_test name)

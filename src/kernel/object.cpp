@@ -253,6 +253,17 @@ Result<std::vector<int>> Object::program_fds() const {
     return fds;
 }
 
+std::uint64_t Object::missed_runs() const {
+    std::uint64_t missed = 0;
+    for (const bpf_program* program : state_->attached) {
+        bpf_prog_info info{};
+        __u32 length = sizeof info;
+        if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &length) == 0)
+            missed += info.recursion_misses;
+    }
+    return missed;
+}
+
 Result<void*> Object::global_bytes(std::string_view variable, std::size_t size) {
     const Result<State::Place> place = state_->find_global(variable);
     if (!place) return place.error();

@@ -57,6 +57,8 @@ class Object {
     const std::vector<HookUse>& hooks() const { return hooks_; }
     Result<int> map_fd(std::string_view map) const;  // stays owned by the object
     Result<std::vector<int>> program_fds() const;    // of the programs that are attached
+    // How often the kernel skipped an attached program because it was already running on that CPU.
+    std::uint64_t missed_runs() const;
     // A writable .bss or .data global, shared with the kernel; valid while the object lives.
     template <class T>
     Result<volatile T*> global(std::string_view variable) {

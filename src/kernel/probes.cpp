@@ -40,12 +40,11 @@ Result<void> Probes::load(std::span<const Moment> moments) {
 }
 
 Result<void> Probes::snapshot_map(std::string_view map, std::vector<Snapshot::Counter> counters,
-                                  std::uint32_t forget_after) {
+                                  Snapshot::Options options) {
     const Result<int> fd = object_.map_fd(map);
     if (!fd) return fd.error();
-    Result<Snapshot> snapshot = Snapshot::open(*fd, std::move(counters));
+    Result<Snapshot> snapshot = Snapshot::open(*fd, std::move(counters), std::move(options));
     if (!snapshot) return snapshot.error();
-    snapshot->forget_after(forget_after);
     snapshots_.push_back(std::move(*snapshot));
     return {};
 }
@@ -74,6 +73,7 @@ void Probes::snapshot(const RecordSink& sink) {
 std::vector<Loss> Probes::losses() const {
     std::vector<Loss> out;
     for (const LossCounter& counter : losses_) out.push_back({counter.cause, *counter.count});
+    out.push_back({"hook busy", object_.missed_runs()});
     return out;
 }
 

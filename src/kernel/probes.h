@@ -34,10 +34,11 @@ class Probes {
 
     // A map of records with growing counters to hand out by snapshot(); call after load().
     Result<void> snapshot_map(std::string_view map, std::vector<Snapshot::Counter> counters,
-                              std::uint32_t forget_after = 0);
+                              Snapshot::Options options = {});
     // A .bss counter (__u64) that counts losses, with its cause in words; call after load().
     Result<void> count_loss(std::string_view variable, std::string cause);
-    // Loads, attaches, opens the ring; "ring full" is counted from then on.
+    // Loads, attaches, opens the ring; "ring full" and "hook busy" (the kernel skips a program that is
+    // already running on the same CPU) are counted from then on.
     Result<void> load(std::span<const Moment> moments);
 
     int ready_fd() const { return ring_->ready_fd(); }

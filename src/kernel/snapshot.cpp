@@ -10,7 +10,7 @@
 
 namespace waggle::kernel {
 
-Result<Snapshot> Snapshot::open(int map_fd, std::vector<Counter> counters) {
+Result<Snapshot> Snapshot::open(int map_fd, std::vector<Counter> counters, Options options) {
     bpf_map_info info{};
     __u32 length = sizeof info;
     if (bpf_obj_get_info_by_fd(map_fd, &info, &length) != 0)
@@ -29,6 +29,7 @@ Result<Snapshot> Snapshot::open(int map_fd, std::vector<Counter> counters) {
     snapshot.value_size_ = info.value_size;
     snapshot.max_entries_ = info.max_entries;
     snapshot.counters_ = std::move(counters);
+    snapshot.options_ = std::move(options);
     return snapshot;
 }
 
@@ -105,14 +106,16 @@ std::uint64_t Snapshot::read(const RecordSink& sink) {
     for (std::uint64_t i = 0; i < have; ++i) {
         const std::string_view key(reinterpret_cast<const char*>(keys_.data()) + i * key_size_, key_size_);
         auto* value = reinterpret_cast<std::byte*>(values_.data() + i * value_words);
-        if (reduce(key, value)) {
+        if (options_.adjust) options_.adjust(value);
+        if (reduce(key, value) || options_.keep_unchanged) {
             records.emplace_back(value, value_size_);
             continue;
         }
         const auto seen = seen_.find(std::string(key));
-        if (idle_reads_ == 0 || seen->second.idle < idle_reads_) continue;
+        if (options_.forget_after == 0 || seen->second.idle < options_.forget_after) continue;
         // Deleting hands back the last value, so what was counted since this read is not lost.
         if (bpf_map_lookup_and_delete_elem(map_fd_, key.data(), value) == 0) {
+            if (options_.adjust) options_.adjust(value);
             if (reduce(key, value)) records.emplace_back(value, value_size_);
         } else {
             bpf_map_delete_elem(map_fd_, key.data());

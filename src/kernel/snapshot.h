@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Snapshot: reads a hash map whose values are whole records (they start with waggle_event) with growing
 // counters, and hands out each record with its counters reduced to what was added since the last read.
-// Records without change are left out.
+// Records without change are left out, unless the options keep them.
 //
 // One reader thread. Source: BPF_MAP_LOOKUP_BATCH where the kernel has it (5.6), else key by key.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -25,13 +26,19 @@ class Snapshot {
         std::uint32_t offset;
         std::uint32_t count = 1;
     };
+    struct Options {
+        // Entries that stood still for so many reads are deleted from the map (0 = never), so that it does
+        // not fill with the past.
+        std::uint32_t forget_after = 0;
+        // Hand out a record at every read, so that what stands still is seen to stand still.
+        bool keep_unchanged = false;
+        // Sees each record before its counters are reduced: adds what the kernel side could not count yet
+        // (time that runs). Counters must still only grow.
+        std::function<void(std::byte* record)> adjust;
+    };
     // `map_fd` stays the caller's and outlives the snapshot. A per-CPU map is an error: its values have no
     // one record.
-    static Result<Snapshot> open(int map_fd, std::vector<Counter> counters);
-
-    // Entries that stood still for `idle_reads` reads are deleted from the map (0 = never), so that it does
-    // not fill with the past.
-    void forget_after(std::uint32_t idle_reads) { idle_reads_ = idle_reads; }
+    static Result<Snapshot> open(int map_fd, std::vector<Counter> counters, Options options);
 
     std::uint64_t read(const RecordSink& sink);
 
@@ -48,7 +55,7 @@ class Snapshot {
     std::uint32_t key_size_ = 0;
     std::uint32_t value_size_ = 0;
     std::uint32_t max_entries_ = 0;
-    std::uint32_t idle_reads_ = 0;
+    Options options_;
     std::vector<Counter> counters_;
     std::vector<std::byte> keys_;
     std::vector<std::uint64_t> values_;  // u64: keeps records 8-byte aligned

@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sql: questions over relations, asked in SQLite's SQL over virtual tables that read the rows where they lie.
 //
-// Every relation is a table of its schema's name with the columns of model/columns.h. Built in besides
-// SQLite's own functions: hist_percentile(histogram, p), an aggregate over log2 histograms: the upper bound,
-// in the histogram's unit, below which the share p of all values lies. Read-only: no statement can write,
-// attach, or load anything. Not thread-safe.
+// Every relation is a table of its schema's name with the columns of model/columns.h; an integer above the
+// largest i64 is a real number there, or its digits as text in a column that identifies. Built in besides
+// SQLite's own functions:
+//   hist_percentile(histogram, share)  aggregate over log2 histograms: the upper bound 2^(i+1) - 1 of the
+//   slot
+//                                      i in which the given share (0 to 1) of all values is reached, in the
+//                                      histogram's unit; NULL where nothing was counted
+//   hist_merge(histogram)              aggregate: the histogram of all rows together
+//   hist_count(histogram)              how many values a histogram counted
+// Read-only: no statement can write, attach, or load anything; text in double quotes is a name, never a text.
+// Work is bounded: 5 s, 256 MiB of SQLite's memory in the process, 16 MiB a value. Not thread-safe.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -84,6 +92,11 @@ class Sql {
         std::vector<std::string> tables;
     };
     Result<Uses> check(std::string_view sql);
+    // Where in its statement the last failed query() or check() went wrong, in bytes, if that is known.
+    std::optional<std::size_t> error_offset() const;
+
+    // How long one query may take before it is ended with an error; 5 s unless told.
+    void limit_time(std::chrono::milliseconds most);
 
   private:
     struct State;

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "explain/sentence.h"
+
+#include <gtest/gtest.h>
+
+#include "explain/testing_tables.h"
+
+namespace waggle::explain {
+namespace {
+
+using testing::cell;
+
+const std::vector<std::string> columns = {"packets",       "wait_ns",     "comm",   "pid",
+                                          "share_percent", "limit_bytes", "missing"};
+const std::vector<Cell> row = {cell(std::int64_t{1234567}),
+                               cell(std::int64_t{1'500'000}),
+                               cell("ngi\x1bnx"),
+                               cell(std::int64_t{4194304}),
+                               cell(97.4),
+                               cell(std::int64_t{212992}),
+                               Cell{}};
+
+std::string say(std::string_view text, Place place = Place::words, const std::vector<Cell>& cells = row) {
+    if (const auto fault = Sentence::check(text, place, columns))
+        return std::to_string(fault->offset) + ": " + fault->reason;
+    return Sentence::make(text, place, columns).say(cells).value_or("(not said)");
+}
+
+TEST(Sentence, says_values_in_the_unit_their_name_tells) {
+    EXPECT_EQ(say("{packets} packets waited {wait_ns} in {comm} ({pid})."),
+              "1,234,567 packets waited 1.5 ms in ngi\\x1bnx (4194304).");
+    EXPECT_EQ(say("{share_percent} of {limit_bytes}"), "97 % of 208 KiB");
+}
+
+TEST(Sentence, takes_a_format) {
+    EXPECT_EQ(say("{packets:raw} {packets:rate} {limit_bytes:count} {packets:bytes_rate} {packets:duration}"),
+              "1234567 1,234,567/s 212,992 1.2 MiB/s 1.2 ms");
+}
+
+TEST(Sentence, is_not_said_where_a_value_is_null) {
+    EXPECT_EQ(say("It is {missing}."), "(not said)");
+    const Sentences both = {Sentence::make("It is {missing}.", Place::words, columns),
+                            Sentence::make("It is {pid}.", Place::words, columns)};
+    EXPECT_EQ(say_first(both, row), "It is 4194304.");
+    EXPECT_EQ(say_first({}, row), std::nullopt);
+}
+
+TEST(Sentence, keeps_braces_that_are_doubled) {
+    EXPECT_EQ(say("nft add rule inet fw input {{ tcp }}", Place::command),
+              "nft add rule inet fw input { tcp }");
+}
+
+TEST(Sentence, names_what_is_wrong_and_where) {
+    EXPECT_EQ(say("The {comn} runs."), "4: `when` has no column comn; did you mean comm");
+    EXPECT_EQ(say("{wait_ns:durations}"), "0: unknown format durations; did you mean duration");
+    EXPECT_EQ(say("a { b"), "2: a { without its }; a brace that is meant is written {{");
+    EXPECT_EQ(say("a } b"), "2: a } without its {; a brace that is meant is written }}");
+    EXPECT_EQ(say("grep '{comm}' x", Place::command),
+              "6: {comm} stands inside quotes; waggle quotes values in commands itself");
+    EXPECT_EQ(say("grep 'x", Place::command), "6: a quote in this command is not closed");
+}
+
+TEST(Sentence, commands_hold_digits_and_quoted_values) {
+    EXPECT_EQ(say("sysctl -w net.core.rmem_max={limit_bytes}", Place::command),
+              "sysctl -w net.core.rmem_max=212992");
+    EXPECT_EQ(say("kill {pid}    # it waited {wait_ns}, said {comm}", Place::command),
+              "kill 4194304    # it waited 1.5 ms, said ngi\\x1bnx");
+    EXPECT_EQ(say("Stop {comm} ({packets} packets).", Place::command),
+              "Stop ngi\\x1bnx (1,234,567 packets).");
+}
+
+TEST(Sentence, no_value_can_leave_its_word_in_a_command) {
+    std::vector<Cell> evil = row;
+    evil[2] = cell("x; rm -rf /; '$(id)`id`");
+    EXPECT_EQ(say("pgrep {comm}", Place::command, evil), "pgrep 'x; rm -rf /; '\\''$(id)`id`'");
+    evil[2] = cell("a'\n\x1b[2J\\");
+    EXPECT_EQ(say("pgrep {comm}", Place::command, evil), "pgrep $'a\\'\\x0a\\x1b[2J\\\\'");
+    evil[2] = cell("");
+    EXPECT_EQ(say("pgrep {comm}", Place::command, evil), "pgrep ''");
+    evil[2] = cell("a\nb");
+    EXPECT_EQ(say("true # {comm}", Place::command, evil), "true # a\\x0ab");
+}
+
+TEST(Sentence, large_integers_stay_exact_where_they_identify) {
+    std::vector<Cell> large = row;
+    large[3] = cell(std::int64_t{9007199254740993});
+    EXPECT_EQ(say("{pid}", Place::words, large), "9007199254740993");
+    EXPECT_EQ(say("{pid}", Place::command, large), "9007199254740993");
+    EXPECT_EQ(say("{pid}", Place::plain, large), "9007199254740993");
+}
+
+TEST(Sentence, tells_sentences_from_commands) {
+    EXPECT_TRUE(is_spoken("Start nginx anew."));
+    EXPECT_TRUE(is_spoken("{exe} must read faster.\n"));
+    EXPECT_FALSE(is_spoken("nft list ruleset"));
+    EXPECT_FALSE(is_spoken("ls ."));
+    EXPECT_FALSE(is_spoken(""));
+}
+
+}  // namespace
+}  // namespace waggle::explain

@@ -76,8 +76,14 @@ struct mm_struct {
 };
 struct signal_struct {
     int group_exit_code;
+    int nr_threads;
+    unsigned int flags;
     unsigned long maxrss;
     atomic_t live;
+};
+/* Since 6.16; asked only whether it is there (bpf/kernel_drift.h). */
+struct trace_event_raw_sched_process_exit {
+    bool group_dead;
 };
 struct kernfs_node {
     u64 id;

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sensors/process/process.h"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstring>
+#include <optional>
+
+#include "kernel/probes.h"
+#include "process.skel.h"
+#include "sensors/process/process.event.h"
+
+namespace waggle::sensors {
+namespace {
+
+constexpr Field exec_fields[] = {
+    WAGGLE_HEADER_FIELDS(process_exec_event),
+    WAGGLE_FIELD(process_exec_event, exe, Unit::none,
+                 "The program as it was named when started, at most 255 bytes; relative to the working "
+                 "directory unless it begins with a slash."),
+    WAGGLE_FIELD(process_exec_event, arguments, Unit::none,
+                 "Its arguments, the name it was called by first, a space between two."),
+    WAGGLE_FIELD(process_exec_event, parent_pid, Unit::identifier, "The process that started it."),
+    WAGGLE_FIELD(process_exec_event, parent_start_ns, Unit::nanoseconds,
+                 "When that process began, by the clock CLOCK_BOOTTIME.", trait_hidden),
+    WAGGLE_FIELD(process_exec_event, uid, Unit::identifier,
+                 "The user it runs as, by number (the real user, as the host numbers users)."),
+    WAGGLE_FIELD(process_exec_event, arguments_bytes, Unit::bytes, "Length of all its arguments, cut or not.",
+                 trait_hidden),
+    WAGGLE_FLAG(process_exec_event, truncated,
+                "Whether arguments was cut: at 4,096 bytes when single events were asked for, else at 512.",
+                trait_hidden),
+};
+constexpr Field fork_fields[] = {
+    WAGGLE_HEADER_FIELDS(process_fork_event),
+    WAGGLE_FIELD(process_fork_event, parent_pid, Unit::identifier, "The process it was made by."),
+    WAGGLE_FIELD(process_fork_event, parent_start_ns, Unit::nanoseconds,
+                 "When that process began, by the clock CLOCK_BOOTTIME.", trait_hidden),
+};
+constexpr Field exit_fields[] = {
+    WAGGLE_HEADER_FIELDS(process_exit_event),
+    WAGGLE_FIELD(process_exit_event, exit_code, Unit::none,
+                 "The code it ended with; 0 says success, and is also there when a signal ended it."),
+    WAGGLE_FIELD(process_exit_event, signal, Unit::none, "The signal that ended it; 0 where it ended itself.",
+                 trait_none, "signal"),
+    WAGGLE_FLAG(process_exit_event, core_dumped, "Whether its memory was written to a core file.",
+                trait_hidden),
+    WAGGLE_FIELD(process_exit_event, ran_ns, Unit::nanoseconds,
+                 "How long it lived, from its making to its end, suspend not counted."),
+    WAGGLE_FIELD(process_exit_event, peak_rss_bytes, Unit::bytes,
+                 "Most memory it held at once, as wait4 reports it: what it held before it started its "
+                 "program counts too."),
+    WAGGLE_FLAG(process_exit_event, executed,
+                "Whether it started a program of its own; no says it stayed a copy of its parent."),
+    WAGGLE_FIELD(process_exit_event, parent_pid, Unit::identifier,
+                 "Its parent when it ended; another than the one that made it when that one ended before."),
+    WAGGLE_FIELD(process_exit_event, parent_start_ns, Unit::nanoseconds,
+                 "When that parent began, by the clock CLOCK_BOOTTIME.", trait_hidden),
+};
+constexpr Schema exec_schema = {"process_exec", "A program that was started: a successful execve.",
+                                sizeof(process_exec_event), exec_fields, true};
+constexpr Schema fork_schema = {"process_fork",
+                                "A process that was made, as a copy of its parent; threads are none.",
+                                sizeof(process_fork_event), fork_fields, true};
+constexpr Schema exit_schema = {"process_exit", "A process that ended, with its last thread.",
+                                sizeof(process_exit_event), exit_fields, true};
+constexpr const Schema* all_schemas[] = {&exec_schema, &fork_schema, &exit_schema};
+
+// "SIGSEGV", "SIGRTMIN+3"; empty for 0 and for what is no signal.
+std::string signal_name(std::uint64_t number) {
+    if (number == 0 || number >= NSIG) return {};
+    const int signal = static_cast<int>(number);
+    if (signal >= SIGRTMIN && signal <= SIGRTMAX)
+        return signal == SIGRTMIN ? "SIGRTMIN" : fmt::format("SIGRTMIN+{}", signal - SIGRTMIN);
+    const char* name = ::sigabbrev_np(signal);
+    return name ? fmt::format("SIG{}", name) : std::string();
+}
+
+class Process final : public Sensor {
+  public:
+    std::string_view name() const override { return "process"; }
+    std::string_view question() const override { return "Which processes start and end, and how?"; }
+    std::span<const Schema* const> schemas() const override { return all_schemas; }
+
+    Result<void> start(const StartOptions& options, Names& names) override {
+        static constexpr std::string_view exec[] = {"on_exec"};
+        static constexpr std::string_view fork[] = {"on_fork"};
+        static constexpr std::string_view exit[] = {"on_exit"};
+        static constexpr kernel::Moment moments[] = {
+            {"exec", exec,
+             "Programs that start are not seen, nor what processes shorter than a look at /proc run.", true},
+            {"fork", fork, "Processes that never start a program of their own are seen only when they end.",
+             false},
+            {"exit", exit, "How processes end is not seen.", true}};
+        std::size_t size = 0;
+        const void* elf = process_bpf__elf_bytes(&size);
+        auto opened = kernel::Probes::open("process", {static_cast<const std::byte*>(elf), size},
+                                           {options.only_pid, options.only_cgroup_id, options.only_comm,
+                                            options.mode == Mode::events, options.ring_bytes});
+        if (!opened) return opened.error();
+        const std::uint32_t arguments =
+            options.mode == Mode::events ? PROCESS_ARGUMENTS_MAX : PROCESS_ARGUMENTS_FEW;
+        const auto page = static_cast<std::uint32_t>(::sysconf(_SC_PAGESIZE));
+        if (auto set = opened->object().set_constant("max_arguments", arguments); !set) return set;
+        if (auto set = opened->object().set_constant("page_bytes", page); !set) return set;
+        if (auto loaded = opened->load(moments); !loaded) return loaded;
+        names.resolve_with("signal", signal_name);
+        probes_.emplace(std::move(*opened));
+        return {};
+    }
+    void stop() override { probes_.reset(); }
+
+    int ready_fd() const override { return probes_->ready_fd(); }
+    void drain(const RecordSink& sink) override { probes_->drain(sink); }
+    bool prepare_to_wait() override { return probes_->prepare_to_wait(); }
+    void snapshot(const RecordSink& sink) override { probes_->snapshot(sink); }
+    std::vector<HookUse> hooks() const override { return probes_->hooks(); }
+    std::vector<Loss> losses() const override { return probes_->losses(); }
+
+  private:
+    std::optional<kernel::Probes> probes_;
+};
+
+}  // namespace
+
+std::unique_ptr<Sensor> make_process() { return std::make_unique<Process>(); }
+
+}  // namespace waggle::sensors

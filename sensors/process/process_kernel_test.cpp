@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "sensors/process/process.h"
+
+namespace waggle::sensors {
+namespace {
+
+const auto self = static_cast<std::uint32_t>(::getpid());
+
+// One row, copied out of the ring: the tests read it after the drain.
+struct Kept {
+    std::string schema;
+    std::vector<std::uint64_t> bytes;
+    std::unique_ptr<Row> row;
+
+    std::uint64_t number(std::string_view field) const { return row->u64(field); }
+    std::string text(std::string_view field) const { return std::string(row->text(field)); }
+};
+
+// The sensor, and the rows of the processes this test makes.
+class ProcessKernel : public testing::Test {
+  protected:
+    void start(Mode mode = Mode::events) {
+        StartOptions options;
+        options.mode = mode;
+        options.ring_bytes = 4u << 20;
+        const auto started = sensor_->start(options, names_);
+        ASSERT_TRUE(started) << started.error().message;
+    }
+
+    void drain() {
+        sensor_->drain([&](std::span<const Bytes> records) {
+            for (const Bytes record : records) {
+                const Result<Row> row = sensor_->read(record);
+                ASSERT_TRUE(row) << row.error().message;
+                if (row->u64("parent_pid") != self) continue;
+                Kept kept;
+                kept.schema = row->schema().name;
+                kept.bytes.resize((row->bytes().size() + 7) / 8);
+                std::memcpy(kept.bytes.data(), row->bytes().data(), row->bytes().size());
+                kept.row = std::make_unique<Row>(
+                    row->schema(), std::as_bytes(std::span(kept.bytes)).first(row->bytes().size()));
+                rows_.push_back(std::move(kept));
+            }
+        });
+    }
+
+    std::vector<const Kept*> rows(std::string_view schema, pid_t pid = 0) {
+        drain();
+        std::vector<const Kept*> found;
+        for (const Kept& kept : rows_)
+            if (kept.schema == schema && (pid == 0 || kept.number("pid") == static_cast<std::uint32_t>(pid)))
+                found.push_back(&kept);
+        return found;
+    }
+
+    const Kept* only(std::string_view schema, pid_t pid) {
+        const auto found = rows(schema, pid);
+        EXPECT_EQ(found.size(), 1u) << schema << " of " << pid;
+        return found.size() == 1 ? found.front() : nullptr;
+    }
+
+    void nothing_lost() {
+        for (const Loss& loss : sensor_->losses()) EXPECT_EQ(loss.count, 0u) << loss.cause;
+    }
+
+    std::unique_ptr<Sensor> sensor_ = make_process();
+    Names names_;
+    std::vector<Kept> rows_;
+};
+
+struct Ended {
+    pid_t pid;
+    int status;
+    rusage usage;
+};
+
+Ended wait_for(pid_t pid) {
+    Ended ended{pid, 0, {}};
+    EXPECT_EQ(::wait4(pid, &ended.status, 0, &ended.usage), pid);
+    return ended;
+}
+
+pid_t fork_and(const std::function<void()>& act) {
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+        act();
+        ::_exit(0);
+    }
+    EXPECT_GT(pid, 0);
+    return pid;
+}
+
+pid_t spawn(std::vector<std::string> arguments) {
+    std::vector<char*> argv;
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    pid_t pid = 0;
+    EXPECT_EQ(::posix_spawn(&pid, argv[0], nullptr, nullptr, argv.data(), environ), 0);
+    return pid;
+}
+
+TEST_F(ProcessKernel, a_thousand_short_processes_give_a_thousand_of_each_row) {
+    start();
+    std::set<pid_t> made;
+    for (int i = 0; i < 1000; ++i) {
+        const pid_t pid = spawn({"/bin/sleep", "0.001"});
+        made.insert(pid);
+        wait_for(pid);
+        drain();
+    }
+    std::map<std::pair<std::uint64_t, std::uint64_t>, int> pairs;
+    for (const Kept* row : rows("process_exec")) ++pairs[{row->number("pid"), row->number("start_ns")}];
+    EXPECT_EQ(pairs.size(), 1000u);
+    EXPECT_EQ(rows("process_fork").size(), 1000u);
+    const auto exits = rows("process_exit");
+    EXPECT_EQ(exits.size(), 1000u);
+    for (const Kept* row : exits) {
+        EXPECT_EQ((pairs[{row->number("pid"), row->number("start_ns")}]), 1);
+        EXPECT_EQ(row->number("exit_code"), 0u);
+        EXPECT_EQ(row->number("executed"), 1u);
+        EXPECT_GE(row->number("ran_ns"), 1'000'000u);
+        EXPECT_TRUE(made.contains(static_cast<pid_t>(row->number("pid"))));
+    }
+    nothing_lost();
+}
+
+TEST_F(ProcessKernel, arguments_beyond_4096_bytes_are_cut_and_marked) {
+    start();
+    const pid_t pid = spawn({"/bin/true", std::string(4990, 'a')});
+    wait_for(pid);
+    const Kept* row = only("process_exec", pid);
+    ASSERT_NE(row, nullptr);
+    EXPECT_EQ(row->text("arguments"), "/bin/true " + std::string(4086, 'a'));
+    EXPECT_EQ(row->number("arguments_bytes"), 5000u);
+    EXPECT_EQ(row->number("truncated"), 1u);
+    EXPECT_EQ(row->text("exe"), "/bin/true");
+}
+
+TEST_F(ProcessKernel, arguments_of_exactly_4096_bytes_are_whole) {
+    start();
+    const pid_t pid = spawn({"/bin/true", std::string(4086, 'a')});
+    wait_for(pid);
+    const Kept* row = only("process_exec", pid);
+    ASSERT_NE(row, nullptr);
+    EXPECT_EQ(row->text("arguments"), "/bin/true " + std::string(4086, 'a'));
+    EXPECT_EQ(row->number("truncated"), 0u);
+}
+
+TEST_F(ProcessKernel, the_always_on_mode_keeps_512_bytes_of_arguments) {
+    start(Mode::aggregate);
+    const pid_t cut = spawn({"/bin/true", std::string(4990, 'a')});
+    wait_for(cut);
+    const pid_t whole = spawn({"/bin/true", "b", "", "c"});
+    wait_for(whole);
+    const Kept* row = only("process_exec", cut);
+    ASSERT_NE(row, nullptr);
+    EXPECT_EQ(row->text("arguments"), "/bin/true " + std::string(502, 'a'));
+    EXPECT_EQ(row->number("arguments_bytes"), 5000u);
+    EXPECT_EQ(row->number("truncated"), 1u);
+    row = only("process_exec", whole);
+    ASSERT_NE(row, nullptr);
+    EXPECT_EQ(row->text("arguments"), "/bin/true b  c");
+    EXPECT_EQ(row->number("truncated"), 0u);
+    EXPECT_EQ(rows("process_exit").size(), 2u);
+}
+
+TEST_F(ProcessKernel, every_byte_of_an_argument_arrives_unharmed) {
+    start();
+    std::string all;
+    for (int c = 1; c < 256; ++c) all += static_cast<char>(c);
+    // Every length up to some words: the joining works on eight bytes at a time.
+    for (std::size_t length = 0; length < 20; ++length) {
+        const pid_t pid = spawn({"/bin/true", std::string(length, 'x'), all, "\x1b[2J"});
+        wait_for(pid);
+        const Kept* row = only("process_exec", pid);
+        ASSERT_NE(row, nullptr);
+        EXPECT_EQ(row->text("arguments"), "/bin/true " + std::string(length, 'x') + " " + all + " \x1b[2J");
+        EXPECT_EQ(row->text("exe"), "/bin/true");
+    }
+}
+
+TEST_F(ProcessKernel, the_program_is_named_as_it_was_executed) {
+    start();
+    const pid_t pid = fork_and([] {
+        if (::chdir("/bin") != 0) ::_exit(99);
+        ::execl("./true", "not-true", nullptr);
+        ::_exit(98);
+    });
+    EXPECT_EQ(wait_for(pid).status, 0);
+    const Kept* row = only("process_exec", pid);
+    ASSERT_NE(row, nullptr);
+    EXPECT_EQ(row->text("exe"), "./true");
+    EXPECT_EQ(row->text("arguments"), "not-true");
+    EXPECT_EQ(row->text("comm"), "true");
+    EXPECT_EQ(row->number("uid"), ::getuid());
+}
+
+TEST_F(ProcessKernel, an_exit_code_is_told) {
+    start();
+    const pid_t pid = spawn({"/bin/sh", "-c", "exit 3"});
+    wait_for(pid);
+    const Kept* row = only("process_exit", pid);
+    ASSERT_NE(row, nullptr);
+    EXPECT_EQ(row->number("exit_code"), 3u);
+    EXPECT_EQ(row->number("signal"), 0u);
+    EXPECT_EQ(row->number("core_dumped"), 0u);
+    EXPECT_EQ(row->text("comm"), "sh");
+}
+
+TEST_F(ProcessKernel, a_killing_signal_is_told_with_its_name) {
+    start();
+    const pid_t pid = fork_and([] {
+        const rlimit none{0, 0};
+        ::setrlimit(RLIMIT_CORE, &none);
+        ::signal(SIGSEGV, SIG_DFL);
+        ::raise(SIGSEGV);
+    });
+    const Ended ended = wait_for(pid);
+    const Kept* row = only("process_exit", pid);
+    ASSERT_NE(row, nullptr);
+    EXPECT_EQ(row->number("signal"), 11u);
+    EXPECT_EQ(row->number("exit_code"), 0u);
+    EXPECT_EQ(row->number("core_dumped"), WCOREDUMP(ended.status) ? 1u : 0u);
+    EXPECT_EQ(row->number("executed"), 0u);
+    EXPECT_EQ(names_.find("signal", 11), "SIGSEGV");
+}
+
+TEST_F(ProcessKernel, a_core_dump_is_told) {
+    char directory[] = "/tmp/waggle-core-XXXXXX";
+    ASSERT_NE(::mkdtemp(directory), nullptr);
+    start();
+    const pid_t pid = fork_and([&] {
+        const rlimit some{64u << 20, 64u << 20};
+        if (::setrlimit(RLIMIT_CORE, &some) != 0 || ::chdir(directory) != 0) ::_exit(99);
+        ::signal(SIGABRT, SIG_DFL);
+        ::raise(SIGABRT);
+    });
+    const Ended ended = wait_for(pid);
+    const Kept* row = only("process_exit", pid);
+    const std::string remove = std::string("rm -rf ") + directory;
+    EXPECT_EQ(std::system(remove.c_str()), 0);
+    ASSERT_NE(row, nullptr);
+    EXPECT_EQ(row->number("signal"), 6u);
+    EXPECT_EQ(row->number("core_dumped"), WCOREDUMP(ended.status) ? 1u : 0u);
+}
+
+TEST_F(ProcessKernel, run_time_and_peak_memory_are_those_of_wait4) {
+    start();
+    constexpr std::size_t held = 48u << 20;
+    const auto before = std::chrono::steady_clock::now();
+    const pid_t pid = fork_and([] {
+        void* memory = ::mmap(nullptr, held, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (memory == MAP_FAILED) ::_exit(99);
+        std::memset(memory, 1, held);
+        ::munmap(memory, held);
+        ::usleep(50'000);
+    });
+    const Ended ended = wait_for(pid);
+    const auto took = std::chrono::steady_clock::now() - before;
+    EXPECT_EQ(ended.status, 0);
+    const Kept* row = only("process_exit", pid);
+    ASSERT_NE(row, nullptr);
+    EXPECT_GE(row->number("peak_rss_bytes"), held);
+    EXPECT_EQ(row->number("peak_rss_bytes"), static_cast<std::uint64_t>(ended.usage.ru_maxrss) * 1024);
+    EXPECT_GE(row->number("ran_ns"), 50'000'000u);
+    EXPECT_LE(row->number("ran_ns"), static_cast<std::uint64_t>(std::chrono::nanoseconds(took).count()));
+}
+
+TEST_F(ProcessKernel, threads_are_not_processes) {
+    start();
+    const pid_t pid = fork_and([] {
+        std::vector<std::thread> threads;
+        for (int i = 0; i < 8; ++i) threads.emplace_back([] { ::usleep(1000); });
+        for (std::thread& thread : threads) thread.join();
+        ::_exit(5);
+    });
+    wait_for(pid);
+    EXPECT_EQ(rows("process_fork").size(), 1u);
+    ASSERT_EQ(rows("process_exit").size(), 1u);
+    EXPECT_EQ(rows("process_exit").front()->number("exit_code"), 5u);
+    for (const Kept* row : rows("process_fork")) EXPECT_EQ(row->number("pid"), row->number("tid"));
+}
+
+// Threads killed together race to be the last; each process still ends once.
+TEST_F(ProcessKernel, a_process_killed_with_its_threads_ends_once) {
+    start();
+    constexpr int processes = 100;
+    for (int i = 0; i < processes; ++i) {
+        const pid_t pid = fork_and([] {
+            for (int t = 0; t < 8; ++t) std::thread([] { ::pause(); }).detach();
+            ::_exit(7);
+        });
+        wait_for(pid);
+        const Kept* row = only("process_exit", pid);
+        ASSERT_NE(row, nullptr);
+        EXPECT_EQ(row->number("exit_code"), 7u);
+    }
+    nothing_lost();
+}
+
+TEST_F(ProcessKernel, a_filter_by_process_lets_only_its_rows_pass) {
+    int gate[2];
+    ASSERT_EQ(::pipe(gate), 0);
+    const pid_t pid = fork_and([&] {
+        char go = 0;
+        if (::read(gate[0], &go, 1) == 1) ::execl("/bin/true", "true", nullptr);
+    });
+    StartOptions options;
+    options.mode = Mode::events;
+    options.only_pid = static_cast<std::uint32_t>(pid);
+    const auto started = sensor_->start(options, names_);
+    ASSERT_TRUE(started) << started.error().message;
+    wait_for(spawn({"/bin/true"}));
+    ASSERT_EQ(::write(gate[1], "g", 1), 1);
+    wait_for(pid);
+    ::close(gate[0]);
+    ::close(gate[1]);
+    std::vector<std::string> seen;
+    sensor_->drain([&](std::span<const Bytes> records) {
+        for (const Bytes record : records) {
+            const Result<Row> row = sensor_->read(record);
+            ASSERT_TRUE(row);
+            EXPECT_EQ(row->u64("pid"), static_cast<std::uint32_t>(pid));
+            seen.emplace_back(row->schema().name);
+        }
+    });
+    EXPECT_THAT(seen, testing::ElementsAre("process_exec", "process_exit"));
+}
+
+// A reader that stands still loses rows, never the count of them.
+TEST_F(ProcessKernel, what_a_full_ring_refuses_is_counted) {
+    StartOptions options;
+    options.ring_bytes = 4096;
+    const auto started = sensor_->start(options, names_);
+    ASSERT_TRUE(started) << started.error().message;
+    constexpr int processes = 60;
+    for (int i = 0; i < processes; ++i) wait_for(fork_and([] {}));
+    std::uint64_t read = 0;
+    std::uint64_t lost = 0;
+    sensor_->drain([&](std::span<const Bytes> records) { read += records.size(); });
+    for (const Loss& loss : sensor_->losses()) lost += loss.count;
+    EXPECT_GT(lost, 0u);
+    EXPECT_GE(read + lost, 2u * processes);
+}
+
+}  // namespace
+}  // namespace waggle::sensors

@@ -79,6 +79,7 @@ struct signal_struct {
     int nr_threads;
     unsigned int flags;
     unsigned long maxrss;
+    unsigned long long sum_sched_runtime;
     atomic_t live;
 };
 /* Since 6.16; asked only whether it is there (bpf/kernel_drift.h). */

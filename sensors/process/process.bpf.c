@@ -116,7 +116,11 @@ static __always_inline _Bool last_thread(const unsigned long long* arguments, st
     if (waggle_exit_tells_group_dead()) return (__u8)arguments[1];
     struct signal_struct* signal = task->signal;
     if (signal->live.counter != 0) return 0;
-    if (signal->nr_threads <= 1) return 1;
+    /* A process that has no other thread and never buried one (the run time of the buried is kept) has
+     * nobody to race with. The order matters: burying counts the run time before it counts the thread off. */
+    int threads = signal->nr_threads;
+    barrier();
+    if (threads <= 1 && signal->sum_sched_runtime == 0) return 1;
     __u64 key[2] = {waggle_start_ns(task), task->tgid};
     __u8 seen = 1;
     return bpf_map_update_elem(&ended, key, &seen, BPF_NOEXIST) == 0;

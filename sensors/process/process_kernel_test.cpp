@@ -121,7 +121,7 @@ TEST_F(ProcessKernel, a_thousand_short_processes_give_a_thousand_of_each_row) {
     start();
     std::set<pid_t> made;
     for (int i = 0; i < 1000; ++i) {
-        const pid_t pid = spawn({"/bin/sleep", "0.001"});
+        const pid_t pid = spawn({"/bin/busybox", "sleep", "0.001"});
         made.insert(pid);
         wait_for(pid);
         drain();

@@ -16,6 +16,7 @@ struct HookUse {
     std::string moment;  // "exec"
     std::string hook;    // "tp_btf/sched_process_exec"; empty when no rung of the ladder held
     std::string lost;    // what is not seen without it, one sentence
+    std::string reason;  // why no rung held, in the kernel's or libbpf's words; empty when `hook` is set
 };
 
 // Records that never became rows, by cause; counts only grow while a sensor runs.

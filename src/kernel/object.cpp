@@ -217,7 +217,7 @@ Result<void> Object::load(std::span<const Moment> moments) {
             reasons[fallen] = last_words(error);
         } else {
             for (std::size_t i = 0; i < moments.size() && fallen == moments.size(); ++i) {
-                if (!chosen[i]) continue;
+                if (!chosen[i] || moments[i].load_only) continue;
                 bpf_link* link = bpf_program__attach(chosen[i]);
                 if (link) {
                     state_->links.push_back(link);
@@ -231,9 +231,9 @@ Result<void> Object::load(std::span<const Moment> moments) {
         if (fallen == moments.size()) {
             hooks_.clear();
             for (std::size_t i = 0; i < moments.size(); ++i)
-                hooks_.push_back({std::string(moments[i].name),
-                                  chosen[i] ? bpf_program__section_name(chosen[i]) : "",
-                                  chosen[i] ? "" : std::string(moments[i].lost)});
+                hooks_.push_back(
+                    {std::string(moments[i].name), chosen[i] ? bpf_program__section_name(chosen[i]) : "",
+                     chosen[i] ? "" : std::string(moments[i].lost), chosen[i] ? "" : reasons[i]});
             return {};
         }
         ++rung[fallen];

@@ -29,6 +29,7 @@ struct Moment {
     std::span<const std::string_view> programs;  // names of the programs in the object
     std::string_view lost;                       // what is not seen when none holds, one sentence
     bool required = false;                       // load() fails when none holds
+    bool load_only = false;                      // do not attach: the verifier's word is enough
 };
 
 class Object {

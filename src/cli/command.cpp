@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/command.h"
+
+#include <fmt/core.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
+
+#include "base/text.h"
+#include "context/cgroup_lookup.h"
+#include "kernel/hook_kinds.h"
+
+namespace waggle::cli {
+
+std::atomic<bool> interrupted{false};
+
+bool stdout_is_terminal() { return ::isatty(STDOUT_FILENO) == 1; }
+
+sinks::TerminalStyle style_of_stdout(bool show_query) {
+    sinks::TerminalStyle style;
+    style.show_query = show_query;
+    style.width = 80;
+    const char* no_color = std::getenv("NO_COLOR");
+    const char* term = std::getenv("TERM");
+    style.color =
+        stdout_is_terminal() && !(no_color && *no_color) && !(term && std::string_view(term) == "dumb");
+    winsize size{};
+    if (stdout_is_terminal() && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 20)
+        style.width = size.ws_col;
+    return style;
+}
+
+bool print(std::string_view text) {
+    while (!text.empty()) {
+        const ssize_t wrote = ::write(STDOUT_FILENO, text.data(), text.size());
+        if (wrote < 0 && errno == EINTR) continue;
+        if (wrote < 0) return false;
+        text.remove_prefix(static_cast<std::size_t>(wrote));
+    }
+    return true;
+}
+
+int fail(const Error& error) {
+    std::fflush(stdout);
+    fmt::print(stderr, "waggle: {}.\n", error.message);
+    switch (error.kind) {
+        case ErrorKind::failed:
+            return exit_failed;
+        case ErrorKind::usage:
+            return exit_usage;
+        case ErrorKind::privilege:
+            return exit_privilege;
+    }
+    return exit_failed;
+}
+
+Result<std::uint64_t> parse_duration(std::string_view text) {
+    double value = 0;
+    const auto [end, wrong] = std::from_chars(text.data(), text.data() + text.size(), value);
+    const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+    double factor = -1;
+    if (unit.empty() || unit == "s") factor = 1e9;
+    if (unit == "ms") factor = 1e6;
+    if (unit == "m" || unit == "min") factor = 60e9;
+    if (unit == "h") factor = 3600e9;
+    if (wrong != std::errc{} || factor < 0 || !(value > 0) || value * factor > 1e18)
+        return Error{
+            fmt::format("\"{}\" is not a duration; write 10s, 500ms, 2m or 1h", escape_control(text)),
+            ErrorKind::usage};
+    return static_cast<std::uint64_t>(value * factor);
+}
+
+Result<void> check_topic(const explain::RuleBook& rules, std::string_view topic) {
+    if (topic.empty()) return {};
+    std::vector<std::string_view> known;
+    for (const explain::RuleBook::Entry& entry : rules.entries())
+        if (std::find(known.begin(), known.end(), entry.topic) == known.end()) known.push_back(entry.topic);
+    if (std::find(known.begin(), known.end(), topic) != known.end()) return {};
+    std::string words;
+    for (const std::string_view word : known) words += (words.empty() ? "" : ", ") + std::string(word);
+    const std::vector<std::string> near = nearest_words(topic, known, 1);
+    return Error{fmt::format("no rule is about \"{}\"{}; there are {}", escape_control(topic),
+                             near.empty() ? "" : fmt::format("; did you mean {}", near.front()), words),
+                 ErrorKind::usage};
+}
+
+Result<agent::SessionOptions> session_options(const Options& options, std::vector<std::string> sensors,
+                                              Mode mode) {
+    agent::SessionOptions out;
+    out.sensors = std::move(sensors);
+    out.start.mode = mode;
+    out.start.only_pid = options.pid;
+    out.start.only_comm = options.comm;
+    if (mode == Mode::events) out.start.ring_bytes = 8u << 20;
+    out.memory_bytes = std::size_t{options.memory_mib} << 20;
+    out.user_rules = {"/etc/waggle/rules.d"};
+    if (!options.cgroup.empty() || !options.container.empty()) {
+        const Result<std::uint64_t> id = options.container.empty()
+                                             ? context::cgroup_id_of_path(options.cgroup)
+                                             : context::cgroup_id_of_container(options.container);
+        if (!id) return Error{id.error().message, ErrorKind::usage};
+        out.start.only_cgroup_id = *id;
+    }
+    return out;
+}
+
+Result<std::unique_ptr<agent::Session>> start_session(const agent::SessionOptions& options) {
+    if (const std::string missing = kernel::missing_to_watch(); !missing.empty())
+        return Error{fmt::format("{}: watching the kernel needs them. Run it as root, or with sudo", missing),
+                     ErrorKind::privilege};
+    static const SystemClock clock;
+    return agent::Session::start(options, clock);
+}
+
+}  // namespace waggle::cli

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/row_printer.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <ctime>
+
+#include "base/text.h"
+#include "sinks/json.h"
+
+namespace waggle::cli {
+namespace {
+
+// Wide enough for what usually stands there; a longer value pushes the rest of its own line only.
+std::size_t usual_width(const Column& column) {
+    if (column.name == "time_ns") return 15;
+    switch (column.type) {
+        case Type::u8:
+        case Type::flag:
+            return 3;
+        case Type::u16:
+            return 5;
+        case Type::u32:
+        case Type::i32:
+            return 7;
+        case Type::u64:
+        case Type::i64:
+        case Type::real:
+            return 9;
+        case Type::address:
+            return 15;
+        case Type::histogram:
+            return 12;
+        case Type::text:
+            return 15;
+        case Type::text_ref:
+            return 20;
+    }
+    return 9;
+}
+
+bool right_aligned(const Column& column) {
+    return column.name != "time_ns" && column.type < Type::text &&
+           (!column.field || column.field->dictionary.empty());
+}
+
+}  // namespace
+
+std::string time_of_day(std::uint64_t realtime_ns) {
+    const auto seconds = static_cast<std::time_t>(realtime_ns / 1'000'000'000);
+    std::tm local{};
+    localtime_r(&seconds, &local);
+    return fmt::format("{:02}:{:02}:{:02}.{:06}", local.tm_hour, local.tm_min, local.tm_sec,
+                       realtime_ns / 1000 % 1'000'000);
+}
+
+Result<void> RowPrinter::check_fields(std::span<const Schema* const> schemas) const {
+    if (layout_.fields.empty()) return {};
+    for (const std::string_view wanted : split(layout_.fields, ',')) {
+        std::vector<std::string_view> known;
+        for (const Schema* schema : schemas)
+            for (const Column& column : columns_of(*schema)) known.push_back(column.name);
+        if (std::find(known.begin(), known.end(), trim(wanted)) != known.end()) continue;
+        const std::vector<std::string> near = nearest_words(trim(wanted), known);
+        std::string words;
+        for (const std::string& word : near) words += (words.empty() ? "; did you mean " : ", ") + word;
+        return Error{
+            fmt::format("--fields: there is no field named {}{}", escape_control(trim(wanted)), words),
+            ErrorKind::usage};
+    }
+    return {};
+}
+
+RowPrinter::Shape& RowPrinter::shape_of(const Schema& schema) {
+    const auto [place, fresh] = shapes_.try_emplace(&schema);
+    Shape& shape = place->second;
+    if (!fresh) return shape;
+    const std::vector<Column> all = columns_of(schema);
+    if (layout_.fields.empty()) {
+        for (const Column& column : all)
+            if (!column.hidden) shape.columns.push_back(column);
+        // The long text, of which a line has room for one, goes last.
+        std::stable_partition(shape.columns.begin(), shape.columns.end(),
+                              [](const Column& column) { return column.type != Type::text_ref; });
+    } else {
+        for (const std::string_view wanted : split(layout_.fields, ','))
+            for (const Column& column : all)
+                if (column.name == trim(wanted)) shape.columns.push_back(column);
+    }
+    for (const Column& column : shape.columns)
+        shape.widths.push_back(std::max(column.name.size(), usual_width(column)));
+    return shape;
+}
+
+std::string RowPrinter::cell(const Row& row, const Column& column) const {
+    if (column.name == "time_ns")
+        return time_of_day(row.u64(*column.field) + layout_.realtime_minus_monotonic_ns);
+    return format_column(row, column, lookup_);
+}
+
+void RowPrinter::add(const Row& row, std::string& out) {
+    Shape& shape = shape_of(row.schema());
+    if (layout_.json) {
+        out += sinks::row_json(row, shape.columns, lookup_);
+        out += '\n';
+        return;
+    }
+    const auto pad = [&](std::string_view text, std::size_t i) {
+        const std::size_t width = shape.widths[i];
+        const std::size_t spaces = text.size() < width ? width - text.size() : 0;
+        const bool right = right_aligned(shape.columns[i]);
+        if (i > 0) out += ' ';
+        if (right) out.append(spaces, ' ');
+        out += text;
+        if (!right && i + 1 < shape.columns.size()) out.append(spaces, ' ');
+    };
+    if (last_ != &row.schema()) {
+        last_ = &row.schema();
+        for (std::size_t i = 0; i < shape.columns.size(); ++i)
+            pad(shape.columns[i].name == "time_ns" ? "time" : shape.columns[i].name, i);
+        out += '\n';
+    }
+    for (std::size_t i = 0; i < shape.columns.size(); ++i) pad(cell(row, shape.columns[i]), i);
+    out += '\n';
+}
+
+}  // namespace waggle::cli

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// RowPrinter: rows as lines, one each, for `waggle trace`: aligned columns for a person or JSON for a
+// program.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "model/columns.h"
+
+namespace waggle::cli {
+
+class RowPrinter {
+  public:
+    struct Layout {
+        bool json = false;
+        std::uint64_t realtime_minus_monotonic_ns = 0;  // turns time_ns into the time of day
+        std::string fields;                             // comma-separated; empty = the default columns
+    };
+    RowPrinter(Layout layout, const Lookup& lookup) : layout_(std::move(layout)), lookup_(lookup) {}
+
+    // Says whether every wanted field exists in one of the schemas; the error names the nearest right one.
+    Result<void> check_fields(std::span<const Schema* const> schemas) const;
+
+    // Adds the row's line to `out`, with a head line before the first row of each schema.
+    void add(const Row& row, std::string& out);
+
+  private:
+    struct Shape {
+        std::vector<Column> columns;
+        std::vector<std::size_t> widths;
+    };
+    Shape& shape_of(const Schema& schema);
+    std::string cell(const Row& row, const Column& column) const;
+
+    Layout layout_;
+    Lookup lookup_;
+    std::map<const Schema*, Shape> shapes_;
+    const Schema* last_ = nullptr;
+};
+
+// "14:03:07.123456" of a time in nanoseconds since 1970, in the local time zone.
+std::string time_of_day(std::uint64_t realtime_ns);
+
+}  // namespace waggle::cli

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// What this kernel can do, found out by doing it: each kind of hook is loaded and attached for a moment.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace waggle::kernel {
+
+struct HookKind {
+    std::string_view name;     // "kprobe"
+    std::string_view meaning;  // what it watches, in words
+    std::string_view option;   // the kernel's build option that gives it
+    bool works = false;
+    std::string reason;  // why it does not work, in the kernel's or libbpf's words
+};
+
+// Needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; without them the error says so. Nothing stays in the kernel.
+Result<std::vector<HookKind>> probe_hook_kinds();
+
+// The capabilities waggle asks for, and whether this process has each.
+struct Capability {
+    std::string_view name;  // "CAP_BPF"
+    std::string_view use;   // what waggle needs it for
+    bool held = false;
+};
+std::vector<Capability> capabilities();
+// "CAP_BPF and CAP_PERFMON are missing" or empty: what the sensors cannot do without.
+std::string missing_to_watch();
+
+}  // namespace waggle::kernel

@@ -33,7 +33,9 @@ TEST(KernelNamesKernel, any_enum_of_this_kernel_is_read) {
 
 // The file itself is the second truth, read in another way.
 TEST(KernelNamesKernel, every_hundredth_function_is_found_at_its_address) {
-    const auto symbols = Symbols::read();
+    const auto opened = Symbols::open();
+    ASSERT_TRUE(opened) << opened.error().message;
+    const auto symbols = Symbols::read(*opened);
     ASSERT_TRUE(symbols) << symbols.error().message;
     EXPECT_LT(symbols->held_bytes(), 8u << 20);
     std::ifstream file("/proc/kallsyms");

@@ -185,7 +185,8 @@ Result<void> Object::set_max_entries(std::string_view map, std::uint32_t entries
 Result<void> Object::load(std::span<const Moment> moments) {
     std::vector<std::size_t> rung(moments.size(), 0);
     std::vector<std::string> reasons(moments.size());
-    const auto privilege = [](int error) { return error == EPERM || error == EACCES; };
+    // To a program it refuses the verifier says EACCES, whoever asks; a missing capability is EPERM.
+    const auto privilege = [](int error) { return error == EPERM; };
     // A rung falls when it does not load or does not attach; then all is opened anew with the next one,
     // because libbpf loads an object's programs all or none.
     for (;;) {
@@ -211,7 +212,7 @@ Result<void> Object::load(std::span<const Moment> moments) {
             const std::string culprit = failed_program();
             for (std::size_t i = 0; i < moments.size(); ++i)
                 if (chosen[i] && culprit == bpf_program__name(chosen[i])) fallen = i;
-            if (fallen == moments.size() || (privilege(error) && ::geteuid() != 0))
+            if (fallen == moments.size() || privilege(error))
                 return Error{fmt::format("load {}: {}", state_->name, last_words(error)),
                              privilege(error) ? ErrorKind::privilege : ErrorKind::failed};
             reasons[fallen] = last_words(error);
@@ -245,6 +246,11 @@ Result<int> Object::map_fd(std::string_view map) const {
     const int fd = bpf_object__find_map_fd_by_name(state_->object, std::string(map).c_str());
     if (fd < 0) return Error{fmt::format("{} has no loaded map named {}", state_->name, map)};
     return fd;
+}
+
+bool Object::is_attached(std::string_view program) const {
+    return std::ranges::any_of(state_->attached,
+                               [&](const bpf_program* each) { return bpf_program__name(each) == program; });
 }
 
 Result<std::vector<int>> Object::program_fds() const {

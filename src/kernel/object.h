@@ -56,8 +56,9 @@ class Object {
 
     // After load().
     const std::vector<HookUse>& hooks() const { return hooks_; }
-    Result<int> map_fd(std::string_view map) const;  // stays owned by the object
-    Result<std::vector<int>> program_fds() const;    // of the programs that are attached
+    bool is_attached(std::string_view program) const;  // which rung of a ladder held
+    Result<int> map_fd(std::string_view map) const;    // stays owned by the object
+    Result<std::vector<int>> program_fds() const;      // of the programs that are attached
     // How often the kernel skipped an attached program because it was already running on that CPU.
     std::uint64_t missed_runs() const;
     // A writable .bss or .data global, shared with the kernel; valid while the object lives.

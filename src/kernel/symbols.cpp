@@ -6,14 +6,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <numeric>
 #include <optional>
 
-#include "base/owned_fd.h"
 #include "base/text.h"
 
 namespace waggle::kernel {
@@ -48,23 +46,23 @@ std::optional<Line> parse(std::string_view line) {
     return out;
 }
 
-// Calls `each` with every line of the file, without holding the file.
+// Calls `each` with every line of the file until it returns false, without holding the file.
 template <class Each>
-Result<void> for_each_line(const std::string& path, Each&& each) {
-    const OwnedFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!file) return Error{fmt::format("cannot open {}: {}", path, std::strerror(errno))};
-    std::array<char, 64u << 10> buffer;
+Result<void> for_each_line(const OwnedFd& file, Each&& each) {
+    if (::lseek(file.get(), 0, SEEK_SET) < 0)
+        return Error{fmt::format("cannot read the kernel's symbols: {}", std::strerror(errno))};
+    std::vector<char> buffer(64u << 10);
     std::size_t have = 0;
     for (;;) {
         const ssize_t got = ::read(file.get(), buffer.data() + have, buffer.size() - have);
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return Error{fmt::format("cannot read {}: {}", path, std::strerror(errno))};
+        if (got < 0) return Error{fmt::format("cannot read the kernel's symbols: {}", std::strerror(errno))};
         have += static_cast<std::size_t>(got);
         std::string_view text(buffer.data(), have);
         for (std::size_t end; (end = text.find('\n')) != std::string_view::npos; text.remove_prefix(end + 1))
-            each(text.substr(0, end));
+            if (!each(text.substr(0, end))) return {};
         if (got == 0) {
-            if (!text.empty()) each(text);
+            each(text);
             return {};
         }
         if (text.size() == buffer.size()) text = {};  // a line longer than any symbol's: not a symbol
@@ -75,21 +73,34 @@ Result<void> for_each_line(const std::string& path, Each&& each) {
 
 }  // namespace
 
-Result<Symbols> Symbols::read(const std::string& path) {
+Result<OwnedFd> Symbols::open(const std::string& path) {
+    OwnedFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file) return Error{fmt::format("cannot open {}: {}", path, std::strerror(errno))};
+    bool hidden = false;
+    const auto look = [&](std::string_view text) {
+        const std::optional<Line> line = parse(text);
+        if (line) hidden = line->address == 0;
+        return !line;
+    };
+    if (auto done = for_each_line(file, look); !done) return done.error();
+    if (!hidden) return file;
+    const Result<std::string> restrict = read_file("/proc/sys/kernel/kptr_restrict", 64);
+    return Error{fmt::format("the kernel hides the addresses of its functions (kernel.kptr_restrict is {}); "
+                             "a process with CAP_SYSLOG sees them",
+                             restrict ? trim(*restrict) : "unknown"),
+                 ErrorKind::privilege};
+}
+
+Result<Symbols> Symbols::read(const OwnedFd& file) {
     Symbols symbols;
     std::vector<std::uint64_t> addresses;
-    bool hidden = false;
     const auto take = [&](std::string_view text) {
         const std::optional<Line> line = parse(text);
-        if (!line) return;
-        if (line->address == 0) {
-            hidden = true;
-            return;
-        }
+        if (!line || line->address == 0) return true;
         if (!addresses.empty() && addresses.back() == line->address) {
             // Of two names for one place the one without leading underscores is the one people know.
             const bool better = line->name.front() != '_' && symbols.names_[symbols.name_at_.back()] == '_';
-            if (!better) return;
+            if (!better) return true;
             symbols.names_.resize(symbols.name_at_.back());
         } else {
             addresses.push_back(line->address);
@@ -98,17 +109,10 @@ Result<Symbols> Symbols::read(const std::string& path) {
         symbols.names_.append(line->name);
         if (!line->module.empty()) symbols.names_.append(1, '\t').append(line->module);
         symbols.names_.push_back('\0');
+        return true;
     };
-    if (auto done = for_each_line(path, take); !done) return done.error();
-    if (addresses.empty() && hidden) {
-        const Result<std::string> restrict = read_file("/proc/sys/kernel/kptr_restrict", 64);
-        return Error{
-            fmt::format("the kernel hides the addresses of its functions (kernel.kptr_restrict is {}); "
-                        "a process with CAP_SYSLOG sees them",
-                        restrict ? trim(*restrict) : "unknown"),
-            ErrorKind::privilege};
-    }
-    if (addresses.empty()) return Error{fmt::format("{} names no function", path)};
+    if (auto done = for_each_line(file, take); !done) return done.error();
+    if (addresses.empty()) return Error{"the kernel names no function"};
 
     // The kernel's own symbols come sorted, its modules' do not.
     std::vector<std::uint32_t> order(addresses.size());

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/owned_fd.h"
 #include "base/result.h"
 
 namespace waggle::kernel {
@@ -24,9 +25,12 @@ struct Symbol {
 
 class Symbols {
   public:
-    // One streaming pass over the file (30 to 80 ms). An error of kind privilege when the kernel hides its
-    // addresses from this process (all are zero).
-    static Result<Symbols> read(const std::string& path = "/proc/kallsyms");
+    // Opens the file to be read later: the kernel shows addresses to whoever had CAP_SYSLOG when opening, so
+    // a process that gives up its privileges opens first. An error of kind privilege when the kernel hides
+    // its addresses from this process (all are zero).
+    static Result<OwnedFd> open(const std::string& path = "/proc/kallsyms");
+    // One streaming pass over the whole file (30 to 80 ms), from its beginning.
+    static Result<Symbols> read(const OwnedFd& file);
 
     Symbol find(std::uint64_t address) const;
     // For the address a call returns to, which belongs to the instruction before it.

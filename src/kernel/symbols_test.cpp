@@ -25,7 +25,9 @@ class SymbolsTest : public testing::Test {
     void TearDown() override { std::filesystem::remove(path_); }
     Result<Symbols> read(const std::string& text) const {
         std::ofstream(path_) << text;
-        return Symbols::read(path_);
+        const Result<OwnedFd> file = Symbols::open(path_);
+        if (!file) return file.error();
+        return Symbols::read(*file);
     }
 
     std::string path_;
@@ -96,7 +98,7 @@ TEST_F(SymbolsTest, passes_over_what_is_no_symbol) {
     EXPECT_EQ(to_string(symbols->find(0xffffffff81000010)), "good");
     EXPECT_EQ(to_string(symbols->find(0xffffffff81000020)), "last");
     EXPECT_FALSE(read("nothing here\n"));
-    EXPECT_FALSE(Symbols::read(path_ + ".gone"));
+    EXPECT_FALSE(Symbols::open(path_ + ".gone"));
 }
 
 }  // namespace

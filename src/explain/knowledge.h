@@ -25,16 +25,23 @@ struct Explanation {
     std::vector<std::string> try_;
     std::vector<std::string> check;
     std::optional<std::int64_t> number;
-    bool loss = true;  // drop reasons only
+    bool loss = true;   // drop reasons only: false where the kernel frees a packet that nobody misses
+    std::string since;  // kernel version that brought it; empty where it is old
 };
+
+// knowledge/en/ of this build.
+namespace knowledge {
+std::span<const EmbeddedFile> embedded_files();
+}
 
 class Knowledge {
   public:
     // The files outlive this object. Nothing is parsed but the file headers.
     static Result<Knowledge> open(std::span<const EmbeddedFile> files);
 
-    // All entries of that word (ENOSPC, enospc, SKB_DROP_REASON_X, "errno 28"), in file order; case does not
-    // matter. Empty where there is none.
+    // All entries of that word, in file order. Found by key or alias, by number ("28"), and with the kind
+    // before either ("errno 28", "drop reason NO_SOCKET"); upper and lower case, and blanks, - and _ are
+    // alike. Empty where there is none.
     Result<std::vector<Explanation>> find(std::string_view word) const;
     std::vector<std::string> nearest(std::string_view word, std::size_t most = 3) const;
     // Parses and checks every entry and counts them; the error says file:line:column: reason.

@@ -112,6 +112,25 @@ class Process final : public Sensor {
     }
     void stop() override { probes_.reset(); }
 
+    std::string_view top_query() const override {
+        return R"(WITH ended AS MATERIALIZED (
+    SELECT x.comm AS comm, count(*) AS ended, sum(x.exit_code != 0 OR x.signal != 0) AS failed,
+           CAST(avg(x.ran_ns) AS INTEGER) AS ran_ns, max(x.peak_rss_bytes) AS peak_rss_bytes
+    FROM process_exit x, window w WHERE x.executed AND x.time_ns >= w.from_ns GROUP BY x.comm),
+started AS MATERIALIZED (
+    SELECT e.comm AS comm, count(*) AS started FROM process_exec e, window w
+    WHERE e.time_ns >= w.from_ns GROUP BY e.comm)
+SELECT comm, started, ended, failed, ran_ns, peak_rss_bytes FROM started LEFT JOIN ended USING (comm)
+ORDER BY started DESC, comm)";
+    }
+    std::string_view figures_query() const override {
+        return R"(SELECT (SELECT count(*) FROM process_exec WHERE time_ns >= w.from_ns) / w.seconds AS started_per_second,
+       (SELECT count(*) FROM process_exit WHERE time_ns >= w.from_ns) / w.seconds AS ended_per_second,
+       (SELECT count(*) FROM process_exit WHERE time_ns >= w.from_ns AND (exit_code != 0 OR signal != 0))
+           / w.seconds AS failed_per_second
+FROM window w)";
+    }
+
     int ready_fd() const override { return probes_->ready_fd(); }
     void drain(const RecordSink& sink) override { probes_->drain(sink); }
     bool prepare_to_wait() override { return probes_->prepare_to_wait(); }

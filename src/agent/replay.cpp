@@ -30,7 +30,7 @@ class Replay::Filler final : public RecordingVisitor {
     }
     void on_row(const Row& row) override {
         Table* table = replay_.store_ ? replay_.store_->table(row.schema().name) : nullptr;
-        last_row_ns = row.schema().has_subject ? std::max(last_row_ns, row.header().time_ns) : last_row_ns;
+        last_row_ns = row.schema().has_subject ? std::max<std::uint64_t>(last_row_ns, row.header().time_ns) : last_row_ns;
         if (first_row_ns == 0) first_row_ns = last_row_ns;
         if (table) table->append(row);
     }

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+namespace waggle::facts {
+
+// Text into a field of fixed length that is zero before; cut where it does not fit, a NUL always stays.
+template <std::size_t N>
+void put(char (&to)[N], std::string_view text) {
+    std::memcpy(to, text.data(), std::min(text.size(), N - 1));
+}
+
+// The number a text starts with; 0 where it starts with none.
+template <class T = std::int64_t>
+T number_of(std::string_view text) {
+    T value = 0;
+    std::from_chars(text.data(), text.data() + text.size(), value);
+    return value;
+}
+
+}  // namespace waggle::facts

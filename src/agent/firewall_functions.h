@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // SQL's way to ask which firewall rule drops a packet:
-//   firewall_verdict(netns, direction, iif, oif, source, destination, protocol, source_port,
-//   destination_port) firewall_confidence(… the same …)
+//   firewall_verdict(netns, direction, iif, oif, source, destination, protocol, source_port, destination_port
+//                    [, tcp_flags, length_bytes])
+//   firewall_confidence(the same)
 // The first gives the rule's id in firewall_rules, the second how sure that is; both null where no rule, or
-// more than one, can have dropped it. They read the rows of firewall_rules, live or recorded, so a replay
-// agrees.
+// more than one, can have dropped it. Null arguments are not known. They read the rows of firewall_rules,
+// live or recorded, so a replay agrees.
 #pragma once
 
 #include <memory>

@@ -187,7 +187,7 @@ std::int64_t number_of_field(const Row& row, const Schema& schema, std::string_v
 struct FirewallVerdict::State {
     std::map<std::uint32_t, Namespace> namespaces;
 
-    void add(const Row& row, const Schema& schema, const std::map<std::string, std::int64_t>& before) {
+    void add(const Row& row, const Schema& schema) {
         Namespace& netns = namespaces[static_cast<std::uint32_t>(number_of_field(row, schema, "netns"))];
         ChainKey key(text_of(row, schema, "backend"), text_of(row, schema, "family"),
                      text_of(row, schema, "table_name"), text_of(row, schema, "chain"));
@@ -195,9 +195,8 @@ struct FirewallVerdict::State {
         chain.backend = std::get<0>(key);
         chain.family = std::get<1>(key);
         const std::string id = text_of(row, schema, "id");
-        const std::int64_t packets = number_of_field(row, schema, "packets");
-        const auto earlier = before.find(id);
-        const bool stood_still = packets != null_i64 && earlier != before.end() && earlier->second == packets;
+        const Field* moved = schema.find("packets_delta");
+        const bool stood_still = moved && row.i64(*moved) == 0;
         if (number_of_field(row, schema, "handle") == 0) {
             chain.hook = text_of(row, schema, "hook");
             chain.policy = text_of(row, schema, "policy");
@@ -224,18 +223,10 @@ struct FirewallVerdict::State {
     }
 };
 
-FirewallVerdict::FirewallVerdict(const Relation& now, const Relation* before)
-    : state_(std::make_unique<State>()) {
-    std::map<std::string, std::int64_t> counted;
+FirewallVerdict::FirewallVerdict(const Relation& rules) : state_(std::make_unique<State>()) {
     Row row;
-    if (before) {
-        const auto cursor = before->open();
-        while (cursor->next(row))
-            if (const auto packets = number_of_field(row, before->schema(), "packets"); packets != null_i64)
-                counted[text_of(row, before->schema(), "id")] = packets;
-    }
-    const auto cursor = now.open();
-    while (cursor->next(row)) state_->add(row, now.schema(), counted);
+    const auto cursor = rules.open();
+    while (cursor->next(row)) state_->add(row, rules.schema());
     for (auto& [inode, netns] : state_->namespaces) {
         for (auto chain = netns.chains.begin(); chain != netns.chains.end(); ++chain) {
             std::stable_sort(chain->second.rules.begin(), chain->second.rules.end(),

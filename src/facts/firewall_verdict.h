@@ -38,9 +38,9 @@ class FirewallVerdict {
                                  // can have dropped it, but not every comparison on the way was known
     };
 
-    // `now`: rows of firewall_rules, copied. `before`: the same fact at the window's beginning; a rule whose
-    // counter stands still between the two has dropped nothing. Null: counters are not used.
-    explicit FirewallVerdict(const Relation& now, const Relation* before = nullptr);
+    // `rules`: rows of firewall_rules, copied. Where they have the column packets_delta, a rule whose counter
+    // stood still in that time has dropped nothing.
+    explicit FirewallVerdict(const Relation& rules);
     FirewallVerdict(FirewallVerdict&&) noexcept;
     FirewallVerdict& operator=(FirewallVerdict&&) noexcept;
     ~FirewallVerdict();

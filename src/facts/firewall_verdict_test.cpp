@@ -7,6 +7,8 @@
 
 #include "base/text.h"
 #include "facts/firewall_rule.h"
+#include "facts/put.h"
+#include "model/record_writer.h"
 
 namespace waggle::facts {
 namespace {
@@ -283,18 +285,60 @@ TEST(FirewallVerdict, an_iptables_forward_rule_needs_both_interfaces) {
     EXPECT_EQ(dropped("iptables", p), no_rule);
 }
 
+// The fact with the column that the agent adds.
+struct counted_rule {
+    waggle_text id, table_name, chain, rule, verdict, expression;
+    __u32 netns;
+    __u32 position;
+    __u64 handle;
+    __s64 packets_delta;
+    char backend[16], family[8], hook[16], policy[8];
+};
+constexpr Field counted_fields[] = {
+    WAGGLE_FIELD(counted_rule, id, Unit::none, ""),
+    WAGGLE_FIELD(counted_rule, table_name, Unit::none, ""),
+    WAGGLE_FIELD(counted_rule, chain, Unit::none, ""),
+    WAGGLE_FIELD(counted_rule, rule, Unit::none, ""),
+    WAGGLE_FIELD(counted_rule, verdict, Unit::none, ""),
+    WAGGLE_FIELD(counted_rule, expression, Unit::none, ""),
+    WAGGLE_FIELD(counted_rule, netns, Unit::none, ""),
+    WAGGLE_FIELD(counted_rule, position, Unit::none, ""),
+    WAGGLE_FIELD(counted_rule, handle, Unit::none, ""),
+    WAGGLE_FIELD(counted_rule, packets_delta, Unit::none, ""),
+    WAGGLE_FIELD(counted_rule, backend, Unit::none, ""),
+    WAGGLE_FIELD(counted_rule, family, Unit::none, ""),
+    WAGGLE_FIELD(counted_rule, hook, Unit::none, ""),
+    WAGGLE_FIELD(counted_rule, policy, Unit::none, ""),
+};
+constexpr Schema counted_schema = {"firewall_rules", "", sizeof(counted_rule), counted_fields, false};
+
 TEST(FirewallVerdict, a_rule_whose_counter_stood_still_has_dropped_nothing) {
-    const auto rules = ruleset("iptables");
-    auto later = rules;
-    for (FirewallRule& rule : later)
-        if (rule.handle == 0) rule.packets += 5;  // only the policies moved
-    const Table before = table_of(rules), now = table_of(later);
-    const FirewallVerdict verdict(now, &before);
-    // Doubtful without counters: the mark is not known. The counters say it was the policy.
-    EXPECT_EQ(name_of(now, verdict.dropped_by(packet("udp", "192.0.2.1", 96))),
-              "filter INPUT: policy drop (certain)");
-    EXPECT_EQ(name_of(now, verdict.dropped_by(packet("tcp", "192.0.2.1", 7777))),
-              "filter INPUT: policy drop (certain)");
+    const auto verdict_when = [](std::int64_t others_moved) {
+        Table table(counted_schema, 1u << 20);
+        RecordWriter<counted_rule> record;
+        for (const FirewallRule& rule : ruleset("iptables")) {
+            record.clear();
+            record.text(&counted_rule::id, rule.table + " " + rule.chain + " " + std::to_string(rule.handle));
+            record.text(&counted_rule::table_name, rule.table);
+            record.text(&counted_rule::chain, rule.chain);
+            record.text(&counted_rule::rule, rule.rule);
+            record.text(&counted_rule::verdict, rule.verdict);
+            record.fixed.netns = netns;
+            record.fixed.position = rule.position;
+            record.fixed.handle = rule.handle;
+            record.fixed.packets_delta = rule.handle == 0 ? 5 : others_moved;
+            put(record.fixed.backend, rule.backend);
+            put(record.fixed.family, rule.family);
+            put(record.fixed.hook, rule.hook);
+            put(record.fixed.policy, rule.policy);
+            table.append(Row(counted_schema, record.finish()));
+        }
+        const auto answer = FirewallVerdict(table).dropped_by(packet("udp", "192.0.2.1", 96));
+        return answer ? answer->rule_id + ", " + answer->confidence : "";
+    };
+    EXPECT_EQ(verdict_when(null_i64), "") << "a mark that is not known, or the policy";
+    EXPECT_EQ(verdict_when(3), "");
+    EXPECT_EQ(verdict_when(0), "filter INPUT 0, certain");
 }
 
 TEST(FirewallVerdict, rules_it_cannot_read_make_it_silent) {

@@ -68,7 +68,20 @@ static __always_inline _Bool waggle_comm_wanted(const char* comm) {
     return 1;
 }
 
-/* --pid, --cgroup and --comm, decided in the kernel so that nobody else's events cross the ring. */
+/* --pid, --cgroup and --comm, decided in the kernel so that nobody else's events cross the ring. Asked before
+ * a record is reserved: what nobody asked for must neither take room nor count as lost when there is none. */
+static __always_inline _Bool waggle_task_wanted(struct task_struct* task) {
+    if (only_pid && task->tgid != only_pid) return 0;
+    if (only_cgroup_id && task->cgroups->dfl_cgrp->kn->id != only_cgroup_id) return 0;
+    if (filter_comm) {
+        char comm[WAGGLE_COMM_LEN];
+        bpf_probe_read_kernel(comm, sizeof comm, task->comm);
+        return waggle_comm_wanted(comm);
+    }
+    return 1;
+}
+
+/* The same for a process that is known only by a header, kept from an earlier moment. */
 static __always_inline _Bool waggle_wanted(const struct waggle_event* header) {
     if (only_pid && header->pid != only_pid) return 0;
     if (only_cgroup_id && header->cgroup_id != only_cgroup_id) return 0;

@@ -30,10 +30,6 @@ static __always_inline void send_exec(struct task_struct* task, struct linux_bin
     struct process_exec_event* event = waggle_reserve(sizeof *event + most + PROCESS_EXE_MAX);
     if (!event) return;
     waggle_header(&event->header, PROCESS_EXEC, 0, task);
-    if (!waggle_wanted(&event->header)) {
-        bpf_ringbuf_discard(event, BPF_RB_NO_WAKEUP);
-        return;
-    }
     struct task_struct* parent = task->real_parent;
     event->parent_pid = parent->tgid;
     event->parent_start_ns = waggle_start_ns(parent);
@@ -71,6 +67,7 @@ static __always_inline void send_exec(struct task_struct* task, struct linux_bin
 
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct* task, pid_t old_pid, struct linux_binprm* bprm) {
+    if (!waggle_task_wanted(task)) return 0;
     struct mm_struct* mm = task->mm;
     if (!mm) return 0;
     unsigned long from = mm->arg_start, to = mm->arg_end;
@@ -85,7 +82,7 @@ int BPF_PROG(on_exec, struct task_struct* task, pid_t old_pid, struct linux_binp
 
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct* maker, struct task_struct* child) {
-    if (child->pid != child->tgid || child->flags & KERNEL_THREAD) return 0;
+    if (child->pid != child->tgid || child->flags & KERNEL_THREAD || !waggle_task_wanted(child)) return 0;
     struct process_fork_event* event = waggle_reserve(sizeof *event);
     if (!event) return 0;
     struct waggle_event* header = &event->header;
@@ -103,10 +100,6 @@ int BPF_PROG(on_fork, struct task_struct* maker, struct task_struct* child) {
     event->parent_pid = parent->tgid;
     event->parent_start_ns = waggle_start_ns(parent);
     event->reserved = 0;
-    if (!waggle_wanted(header)) {
-        bpf_ringbuf_discard(event, BPF_RB_NO_WAKEUP);
-        return 0;
-    }
     waggle_submit(event);
     return 0;
 }
@@ -129,15 +122,11 @@ static __always_inline _Bool last_thread(const unsigned long long* arguments, st
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct* task) {
     struct task_struct* leader = task->group_leader;
-    if (leader->flags & KERNEL_THREAD || !last_thread(ctx, task)) return 0;
+    if (leader->flags & KERNEL_THREAD || !waggle_task_wanted(leader) || !last_thread(ctx, task)) return 0;
     struct process_exit_event* event = waggle_reserve(sizeof *event);
     if (!event) return 0;
     waggle_header(&event->header, PROCESS_EXIT, sizeof *event, task);
     if (task != leader) bpf_probe_read_kernel(event->header.comm, sizeof event->header.comm, leader->comm);
-    if (!waggle_wanted(&event->header)) {
-        bpf_ringbuf_discard(event, BPF_RB_NO_WAKEUP);
-        return 0;
-    }
     struct signal_struct* signal = task->signal;
     struct task_struct* parent = task->real_parent;
     event->parent_pid = parent->tgid;

@@ -174,7 +174,9 @@ def main():
     arguments = parser.parse_args()
     root = os.path.abspath(arguments.root)
     checker = Checker(root)
-    files = sorted(glob.glob(os.path.join(root, "knowledge", "*", "*.yaml")))
+    # The phrases are checked by tools/phrases.py, which compiles them; rules by the rule book.
+    files = [path for path in sorted(glob.glob(os.path.join(root, "knowledge", "[a-z][a-z]", "*.yaml")))
+             if os.path.basename(path) != "phrases.yaml"]
     if not files:
         checker.fault(os.path.join(root, "knowledge"), 1, "no knowledge files")
     for path in files:

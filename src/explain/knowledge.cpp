@@ -10,10 +10,17 @@
 
 #include "base/text.h"
 #include "explain/knowledge_entries.h"
+#include "explain/knowledge_files.h"
 #include "explain/sql_text.h"
 #include "explain/yaml_tree.h"
 
 namespace waggle::explain {
+
+namespace knowledge {
+std::span<const EmbeddedFile> embedded_files();
+}
+std::span<const EmbeddedFile> knowledge_files() { return knowledge::embedded_files(); }
+
 namespace {
 
 constexpr std::array<std::string_view, 9> entry_keys = {"names", "number", "what", "because", "impact",

@@ -29,11 +29,6 @@ struct Explanation {
     std::string since;  // kernel version that brought it; empty where it is old
 };
 
-// knowledge/en/ of this build.
-namespace knowledge {
-std::span<const EmbeddedFile> embedded_files();
-}
-
 class Knowledge {
   public:
     // The files outlive this object. Nothing is parsed but the file headers.

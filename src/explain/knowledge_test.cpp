@@ -6,6 +6,8 @@
 
 #include <chrono>
 
+#include "explain/knowledge_files.h"
+
 namespace waggle::explain {
 namespace {
 
@@ -145,7 +147,7 @@ TEST(KnowledgeRefused, a_broken_entry_is_named_by_its_line_in_the_file) {
 }
 
 TEST(KnowledgeOfThisBuild, is_whole_and_answers_at_once) {
-    const auto knowledge = Knowledge::open(knowledge::embedded_files());
+    const auto knowledge = Knowledge::open(knowledge_files());
     ASSERT_TRUE(knowledge) << knowledge.error().message;
     const auto checked = knowledge->check();
     ASSERT_TRUE(checked) << checked.error().message;

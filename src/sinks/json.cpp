@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sinks/json.h"
+
+#include <fmt/core.h>
+#include <fmt/format.h>
+
+#include <cmath>
+#include <ctime>
+#include <nlohmann/json.hpp>
+
+#include "explain/histogram.h"
+
+namespace waggle::sinks {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string dump(const Json& json) { return json.dump(-1, ' ', true, Json::error_handler_t::replace); }
+
+std::string time_text(std::uint64_t realtime_ns) {
+    const auto seconds = static_cast<std::time_t>(realtime_ns / 1'000'000'000);
+    std::tm utc{};
+    gmtime_r(&seconds, &utc);
+    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:09}Z", utc.tm_year + 1900, utc.tm_mon + 1,
+                       utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, realtime_ns % 1'000'000'000);
+}
+
+Json blob_json(std::string_view bytes) {
+    if (const auto slots = explain::slots_of(bytes)) return *slots;
+    std::string hex;
+    for (const char c : bytes) hex += fmt::format("{:02x}", static_cast<unsigned char>(c));
+    return hex;
+}
+
+Json cell_json(const explain::Cell& cell) {
+    switch (cell.kind) {
+        case Value::Kind::null:
+            return nullptr;
+        case Value::Kind::integer:
+            return cell.integer;
+        case Value::Kind::real:
+            return cell.real;
+        case Value::Kind::text:
+            return cell.text;
+        case Value::Kind::blob:
+            return blob_json(cell.text);
+    }
+    return nullptr;
+}
+
+Json row_of_result(const explain::ResultSet& result, const std::vector<explain::Cell>& row) {
+    Json out = Json::object();
+    for (std::size_t i = 0; i < row.size(); ++i) out[result.columns[i].name] = cell_json(row[i]);
+    return out;
+}
+
+Json window_json(const explain::Window& window) {
+    return {{"from", time_text(window.from_realtime_ns)},
+            {"to", time_text(window.from_realtime_ns + (window.to_ns - window.from_ns))}};
+}
+
+// The three figures that every finding carries.
+Json coverage_json(std::span<const explain::SensorCoverage> coverage) {
+    std::uint64_t seen = 0, lost = 0, evicted = 0;
+    for (const explain::SensorCoverage& part : coverage) {
+        seen += part.seen;
+        evicted += part.evicted;
+        for (const Loss& loss : part.lost) lost += loss.count;
+    }
+    return {{"seen", seen}, {"lost", lost}, {"sampled", evicted > 0}};
+}
+
+Json sensors_json(std::span<const explain::SensorCoverage> coverage) {
+    Json out = Json::array();
+    for (const explain::SensorCoverage& part : coverage) {
+        Json lost = Json::array(), hooks = Json::array();
+        for (const Loss& loss : part.lost) lost.push_back({{"cause", loss.cause}, {"count", loss.count}});
+        for (const HookUse& hook : part.hooks)
+            hooks.push_back(
+                {{"moment", hook.moment}, {"hook", hook.hook}, {"lost", hook.lost}, {"reason", hook.reason}});
+        out.push_back({{"sensor", part.sensor},
+                       {"seen", part.seen},
+                       {"lost", std::move(lost)},
+                       {"evicted", part.evicted},
+                       {"hooks", std::move(hooks)}});
+    }
+    return out;
+}
+
+Json finding_object(const explain::Finding& finding, const explain::Answer& answer) {
+    Json evidence = Json::array();
+    for (const explain::Evidence& part : finding.evidence) {
+        Json rows = Json::array();
+        for (const auto& row : part.rows.rows) rows.push_back(row_of_result(part.rows, row));
+        evidence.push_back({{"says", part.says}, {"query", part.query}, {"rows", std::move(rows)}});
+    }
+    Json subject = Json::object();
+    for (const auto& [key, value] : finding.subject) subject[key] = value;
+    Json object = {
+        {"kind", finding.object.kind}, {"name", finding.object.name}, {"value", finding.object.value}};
+    return {{"id", finding.id},
+            {"rule", finding.rule},
+            {"severity", explain::severity_name(finding.severity)},
+            {"confidence", explain::confidence_name(finding.confidence)},
+            {"what", finding.what},
+            {"because", finding.because},
+            {"evidence", std::move(evidence)},
+            {"impact", finding.impact},
+            {"try", finding.try_},
+            {"check", finding.check},
+            {"subject", std::move(subject)},
+            {"object", std::move(object)},
+            {"because_of", finding.because_of.empty() ? Json(nullptr) : Json(finding.because_of)},
+            {"window", window_json(answer.window)},
+            {"coverage", coverage_json(answer.coverage)}};
+}
+
+bool plain(std::string_view text) {
+    for (const char c : text)
+        if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x7f || c == '"' ||
+            c == '\\')
+            return false;
+    return true;
+}
+
+void append_text(std::string& out, std::string_view text) {
+    if (plain(text)) {
+        out += '"';
+        out += text;
+        out += '"';
+    } else {
+        out += dump(Json(text));
+    }
+}
+
+void append_real(std::string& out, double value) {
+    if (!std::isfinite(value))
+        out += "null";
+    else
+        fmt::format_to(std::back_inserter(out), "{}", value);
+}
+
+}  // namespace
+
+std::string answer_json(const explain::Answer& answer) {
+    Json findings = Json::array();
+    for (const explain::Finding& finding : answer.findings)
+        findings.push_back(finding_object(finding, answer));
+    Json coverage = coverage_json(answer.coverage);
+    coverage["sensors"] = sensors_json(answer.coverage);
+    Json out = Json::object();
+    out["findings"] = std::move(findings);
+    out["window"] = window_json(answer.window);
+    out["coverage"] = std::move(coverage);
+    out["problems"] = answer.problems;
+    out["source"] = answer.source;
+    return dump(out);
+}
+
+std::string finding_json(const explain::Finding& finding, const explain::Answer& answer) {
+    return dump(finding_object(finding, answer));
+}
+
+std::string explanation_json(const explain::Explanation& explanation) {
+    return dump({{"word", explanation.word},
+                 {"kind", explanation.kind},
+                 {"number", explanation.number ? Json(*explanation.number) : Json(nullptr)},
+                 {"what", explanation.what},
+                 {"because", explanation.because},
+                 {"impact", explanation.impact},
+                 {"try", explanation.try_},
+                 {"check", explanation.check},
+                 {"loss", explanation.kind == "drop_reason" ? Json(explanation.loss) : Json(nullptr)},
+                 {"since", explanation.since.empty() ? Json(nullptr) : Json(explanation.since)}});
+}
+
+// Written by hand: `trace --output json` makes one for every event.
+std::string row_json(const Row& row, std::span<const Column> columns, const Lookup& lookup) {
+    std::string out = "{";
+    Value value;
+    for (const Column& column : columns) {
+        if (&column != &columns.front()) out += ',';
+        append_text(out, column.name);
+        out += ':';
+        read_column(row, column, lookup, value);
+        switch (value.kind) {
+            case Value::Kind::null:
+                out += "null";
+                break;
+            case Value::Kind::integer:
+                if (column.type == Type::flag)
+                    out += value.integer ? "true" : "false";
+                else if (column.type == Type::u64)
+                    fmt::format_to(std::back_inserter(out), "{}", static_cast<std::uint64_t>(value.integer));
+                else
+                    fmt::format_to(std::back_inserter(out), "{}", value.integer);
+                break;
+            case Value::Kind::real:
+                append_real(out, value.real);
+                break;
+            case Value::Kind::text:
+                append_text(out, value.text);
+                break;
+            case Value::Kind::blob:
+                if (const auto slots = explain::slots_of(value.text))
+                    fmt::format_to(std::back_inserter(out), "[{}]", fmt::join(*slots, ","));
+                else
+                    out += "null";
+                break;
+        }
+    }
+    return out + "}";
+}
+
+std::string result_json_lines(const explain::ResultSet& result) {
+    std::string out;
+    for (const auto& row : result.rows) out += dump(row_of_result(result, row)) + "\n";
+    return out;
+}
+
+std::string histogram_json(std::string_view name, std::span<const std::uint64_t> slots) {
+    Json out = Json::object();
+    out["name"] = name;
+    out["values"] = explain::slots_total(slots);
+    out["slots"] = Json::array();
+    for (std::size_t i = 0; i < slots.size(); ++i)
+        if (slots[i] > 0)
+            out["slots"].push_back({{"from", explain::slot_lower_bound(i)},
+                                    {"to", explain::slot_upper_bound(i)},
+                                    {"count", slots[i]}});
+    return dump(out);
+}
+
+}  // namespace waggle::sinks

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// The terminal: answers, explanations, tables and distributions as text for a person. Every function is a
+// pure function of its arguments, so a replay prints the same bytes. Whatever came from outside is escaped.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "explain/finding.h"
+#include "explain/knowledge.h"
+#include "explain/sql.h"
+
+namespace waggle::sinks {
+
+struct TerminalStyle {
+    bool color = false;  // escape sequences for colour
+    std::size_t width = 80;
+    std::size_t height = 24;  // for the live screen
+    bool show_query = false;  // the SQL under each evidence
+    std::string_view language = "en";
+};
+
+// The six parts of each finding, roots first, and what was watched. Commands stand alone on their lines,
+// never wrapped, so that they can be copied.
+std::string render_answer(const explain::Answer& answer, const TerminalStyle& style);
+std::string render_finding(const explain::Finding& finding, const TerminalStyle& style);
+// What was seen, lost and not watched in how long: one line or a few.
+std::string render_coverage(std::span<const explain::SensorCoverage> coverage, std::uint64_t watched_ns,
+                            const TerminalStyle& style);
+
+std::string render_explanation(const explain::Explanation& explanation, const TerminalStyle& style);
+
+// Aligned columns with a head line, numbers to the right, in the units their names tell. Text that does not
+// fit is cut with "..", numbers never are: a table too wide for them becomes a line for each value.
+std::string render_result(const explain::ResultSet& result, const TerminalStyle& style);
+
+// A log2 histogram as bars, and its percentiles in words.
+std::string render_histogram(std::string_view name, std::string_view meaning, Unit unit,
+                             std::span<const std::uint64_t> slots, const TerminalStyle& style);
+
+}  // namespace waggle::sinks

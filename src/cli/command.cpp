@@ -33,6 +33,7 @@ sinks::TerminalStyle style_of_stdout(bool show_query) {
     winsize size{};
     if (stdout_is_terminal() && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 20)
         style.width = size.ws_col;
+    if (stdout_is_terminal() && size.ws_row >= 8) style.height = size.ws_row;
     return style;
 }
 

@@ -52,6 +52,7 @@ int run_live(const Options& options) {
     std::map<std::string, std::uint64_t> said;  // finding id to the time it was last seen
     std::size_t found = 0;
     bool ended = false;
+    if (screen) print(sinks::live_screen_begin());
     agent::Callbacks callbacks;
     callbacks.done = [&] { return ended; };
     callbacks.second = [&] {

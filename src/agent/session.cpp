@@ -38,7 +38,7 @@ Session::~Session() {
 }
 
 Result<std::unique_ptr<Session>> Session::start(const SessionOptions& options, const Clock& clock) {
-    Result<context::ProcessDirectory> directory = context::ProcessDirectory::open({});
+    Result<context::ProcessDirectory> directory = context::ProcessDirectory::open({}, clock);
     if (!directory) return directory.error();
     std::unique_ptr<Session> session(new Session(clock, std::move(*directory)));
     Result<std::unique_ptr<Store>> store = Store::create(options.memory_bytes, session->directory_);

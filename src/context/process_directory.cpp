@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "context/process_directory.h"
+
+#include <list>
+#include <optional>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "context/cgroup.h"
+#include "context/cgroup_paths.h"
+#include "context/proc.h"
+
+namespace waggle::context {
+namespace {
+
+// Processes that share a pid differ in their start by far more than a tick: pids are handed out in turn.
+struct Key {
+    std::uint32_t pid;
+    std::uint64_t start_ticks;
+    bool operator==(const Key&) const = default;
+};
+struct KeyHash {
+    std::size_t operator()(const Key& key) const {
+        return (std::uint64_t{key.pid} << 40 ^ key.start_ticks) * 0x9e3779b97f4a7c15u >> 7;
+    }
+};
+
+struct Entry {
+    Key key;
+    // Behind a pointer, so that find() can put a newer one in place and let the old one live on.
+    std::unique_ptr<Subject> subject;
+    std::uint64_t cgroup_id = 0;  // 0 = not known
+    bool exact = false;           // subject->start_ns is exact
+    bool ended = false;
+    bool cgroup_stale = false;  // to be looked up when next asked for
+};
+
+void set_cgroup(Subject& subject, const CgroupIdentity& cgroup) {
+    subject.cgroup = cgroup.path;
+    subject.container = cgroup.container;
+    subject.runtime = cgroup.runtime;
+    subject.unit = cgroup.unit;
+}
+
+void inherit(Subject& child, const Subject& parent) {
+    child.exe = parent.exe;
+    child.cgroup = parent.cgroup;
+    child.container = parent.container;
+    child.runtime = parent.runtime;
+    child.unit = parent.unit;
+}
+
+enum class Moment : std::uint8_t { other, exec, fork, exit };
+
+// The fields of one schema that are learned from, looked up once.
+struct Lesson {
+    Moment moment = Moment::other;
+    const Field* parent_pid = nullptr;
+    const Field* parent_start_ns = nullptr;
+    const Field* exe = nullptr;
+};
+
+Lesson lesson_of(const Schema& schema) {
+    Lesson lesson;
+    if (!schema.has_subject) return lesson;
+    lesson.parent_pid = schema.find("parent_pid");
+    lesson.parent_start_ns = schema.find("parent_start_ns");
+    lesson.exe = schema.find("exe");
+    if (!lesson.parent_pid || !lesson.parent_start_ns) return lesson;
+    if (schema.name == "process_exec" && lesson.exe) lesson.moment = Moment::exec;
+    if (schema.name == "process_fork") lesson.moment = Moment::fork;
+    if (schema.name == "process_exit") lesson.moment = Moment::exit;
+    return lesson;
+}
+
+}  // namespace
+
+struct ProcessDirectory::State {
+    State(Proc&& opened, const std::string& cgroup, const Clock& clock)
+        : proc(std::move(opened)), paths(cgroup, clock) {}
+
+    Proc proc;
+    CgroupPaths paths;
+    std::uint64_t tick_ns = Proc::tick_ns();
+
+    using Entries = std::list<Entry>;
+    Entries entries;  // used longest ago first
+    std::unordered_map<Key, Entries::iterator, KeyHash> by_key;
+    std::unordered_map<std::uint32_t, std::uint64_t> latest;  // pid -> start_ticks of its last holder
+    std::unordered_set<Key, KeyHash> unknown;                 // asked for in vain
+    std::vector<std::unique_ptr<Subject>> retired;            // replaced by find(), may still be pointed to
+    std::unordered_map<const Schema*, Lesson> lessons;
+    std::uint64_t evicted = 0;
+
+    Key key_of(std::uint32_t pid, std::uint64_t start_ns) const { return {pid, start_ns / tick_ns}; }
+    bool is_exact(std::uint64_t start_ns) const { return start_ns % tick_ns != 0; }
+
+    void touch(Entries::iterator entry) { entries.splice(entries.end(), entries, entry); }
+
+    // The entry of that process, never of another one with the same pid.
+    Entry* known(std::uint32_t pid, std::uint64_t start_ns) {
+        const auto found = by_key.find(key_of(pid, start_ns));
+        if (found == by_key.end()) return nullptr;
+        Entry& entry = *found->second;
+        if (is_exact(start_ns)) {
+            if (entry.exact && entry.subject->start_ns != start_ns) return nullptr;
+            entry.subject->start_ns = start_ns;
+            entry.exact = true;
+        }
+        touch(found->second);
+        return &entry;
+    }
+
+    Entry& insert(Subject subject) {
+        const Key key = key_of(subject.pid, subject.start_ns);
+        auto found = by_key.find(key);
+        if (found == by_key.end()) {
+            entries.push_back({key, nullptr});
+            found = by_key.emplace(key, std::prev(entries.end())).first;
+        } else {
+            touch(found->second);
+        }
+        Entry& entry = *found->second;
+        if (entry.subject) retired.push_back(std::move(entry.subject));
+        entry = Entry{key, std::make_unique<Subject>(std::move(subject))};
+        entry.exact = is_exact(entry.subject->start_ns);
+        auto& last = latest[key.pid];
+        last = std::max(last, key.start_ticks);
+        unknown.erase(key);
+        return entry;
+    }
+
+    // Only in learn(), which ends the life of every pointer handed out.
+    void trim() {
+        retired.clear();
+        while (by_key.size() > capacity) {
+            const Entry& oldest = entries.front();
+            if (const auto last = latest.find(oldest.key.pid);
+                last != latest.end() && last->second == oldest.key.start_ticks)
+                latest.erase(last);
+            by_key.erase(oldest.key);
+            entries.pop_front();
+            ++evicted;
+        }
+    }
+
+    // Reads the process that has the pid now; null where there is none or where it is not the one meant.
+    Entry* read(std::uint32_t pid, std::optional<std::uint64_t> start_ns) {
+        std::optional<ProcStat> stat = proc.stat(pid);
+        if (!stat || stat->pid != pid) return nullptr;
+        if (start_ns && *start_ns / tick_ns != stat->start_ticks) return nullptr;
+        Subject subject;
+        subject.pid = pid;
+        subject.start_ns = start_ns ? *start_ns : stat->start_ticks * tick_ns;
+        subject.parent_pid = stat->parent_pid;
+        subject.comm = std::move(stat->comm);
+        subject.exe = proc.exe(pid);
+        set_cgroup(subject, identify_proc_cgroup(proc.cgroup(pid)));
+        return &insert(std::move(subject));
+    }
+
+    // What a cgroup's number tells; null where it tells nothing. In a hybrid tree everybody is in the v2
+    // root, which says nothing of the v1 groups.
+    const CgroupIdentity* cgroup_of(std::uint64_t cgroup_id) {
+        const CgroupIdentity* found = paths.find(cgroup_id);
+        return found && (paths.unified() || found->path != "/") ? found : nullptr;
+    }
+
+    void place(Entry& entry, const CgroupIdentity& cgroup) {
+        if (cgroup.path == entry.subject->cgroup) return;
+        auto placed = std::make_unique<Subject>(*entry.subject);
+        set_cgroup(*placed, cgroup);
+        retired.push_back(std::move(entry.subject));
+        entry.subject = std::move(placed);
+    }
+
+    // A process seen in another cgroup than the one it was known in.
+    void move(Entry& entry, std::uint64_t cgroup_id) {
+        if (cgroup_id == 0 || entry.cgroup_id == cgroup_id) return;
+        const bool was_elsewhere = entry.cgroup_id != 0;
+        entry.cgroup_id = cgroup_id;
+        if (const CgroupIdentity* cgroup = cgroup_of(cgroup_id)) {
+            place(entry, *cgroup);
+        } else if (paths.unified() && was_elsewhere) {
+            place(entry, {});  // better nothing than the wrong one
+            entry.cgroup_stale = true;
+        }
+    }
+
+    void refresh_cgroup(Entry& entry) {
+        const CgroupIdentity* cgroup = cgroup_of(entry.cgroup_id);
+        if (cgroup) place(entry, *cgroup);
+        if (!cgroup && entry.ended) return;
+        entry.cgroup_stale = false;
+        if (cgroup) return;
+        const std::string text = proc.cgroup(entry.key.pid);
+        const std::optional<ProcStat> stat = proc.stat(entry.key.pid);
+        if (!stat || stat->start_ticks != entry.key.start_ticks) return;  // the pid has passed on
+        place(entry, identify_proc_cgroup(text));
+    }
+
+    const Subject* find(std::uint32_t pid, std::uint64_t start_ns, std::uint64_t cgroup_id) {
+        if (pid == 0) return nullptr;
+        Entry* entry = start_ns == 0 ? find_current(pid) : find_exact(pid, start_ns, cgroup_id);
+        if (!entry) return nullptr;
+        if (!entry->ended) move(*entry, cgroup_id);
+        if (entry->cgroup_stale) refresh_cgroup(*entry);
+        return entry->subject.get();
+    }
+
+    Entry* find_current(std::uint32_t pid) {
+        if (const std::optional<ProcStat> stat = proc.stat(pid)) {
+            if (Entry* entry = known(pid, stat->start_ticks * tick_ns)) return entry;
+            return read(pid, std::nullopt);
+        }
+        const auto last = latest.find(pid);
+        return last == latest.end() ? nullptr : known(pid, last->second * tick_ns);
+    }
+
+    Entry* find_exact(std::uint32_t pid, std::uint64_t start_ns, std::uint64_t cgroup_id) {
+        if (Entry* entry = known(pid, start_ns)) return entry;
+        const Key key = key_of(pid, start_ns);
+        if (unknown.contains(key)) return nullptr;
+        // Another process, exactly known, has this key: /proc could not tell the two apart.
+        const bool taken = by_key.contains(key);
+        if (!taken)
+            if (Entry* entry = read(pid, start_ns)) return entry;
+        if (const CgroupIdentity* cgroup = cgroup_of(cgroup_id); cgroup && !taken) {
+            Subject subject;
+            subject.pid = pid;
+            subject.start_ns = start_ns;
+            set_cgroup(subject, *cgroup);
+            Entry& entry = insert(std::move(subject));
+            entry.cgroup_id = cgroup_id;
+            entry.ended = true;
+            return &entry;
+        }
+        if (unknown.size() >= capacity) unknown.clear();
+        if (!taken) unknown.insert(key);
+        return nullptr;
+    }
+
+    // The entry that a row is about, made from its parent where the process is new.
+    Entry& learned(const waggle_event& who, std::uint32_t parent_pid, std::uint64_t parent_start_ns) {
+        if (Entry* entry = known(who.pid, who.start_ns)) return *entry;
+        Subject subject;
+        subject.pid = who.pid;
+        subject.start_ns = who.start_ns;
+        const Entry* parent = parent_pid ? known(parent_pid, parent_start_ns) : nullptr;
+        if (!parent && parent_pid) parent = read(parent_pid, parent_start_ns);
+        std::uint64_t cgroup_id = 0;
+        if (parent) {
+            inherit(subject, *parent->subject);
+            cgroup_id = parent->cgroup_id;
+        }
+        Entry& entry = insert(std::move(subject));
+        entry.cgroup_id = cgroup_id;
+        return entry;
+    }
+
+    void learn(const Row& row, const Lesson& lesson) {
+        const waggle_event who = row.header();
+        const auto parent_pid = static_cast<std::uint32_t>(row.u64(*lesson.parent_pid));
+        Entry& entry = learned(who, parent_pid, row.u64(*lesson.parent_start_ns));
+        move(entry, who.cgroup_id);
+        Subject& subject = *entry.subject;
+        subject.parent_pid = parent_pid;
+        subject.comm.assign(who.comm, ::strnlen(who.comm, sizeof who.comm));
+        switch (lesson.moment) {
+            case Moment::exec:
+                subject.exe = row.text(*lesson.exe);
+                // A relative name means nothing elsewhere; runc starts containers by /proc/self/fd/N.
+                if (!subject.exe.starts_with('/') || subject.exe.starts_with("/proc/") ||
+                    subject.exe.starts_with("/dev/fd/"))
+                    if (std::string path = exe_of(entry); !path.empty()) subject.exe = std::move(path);
+                // Without v2 alone only /proc tells where whoever started it has put it just before.
+                if (!paths.unified()) entry.cgroup_stale = true;
+                break;
+            case Moment::exit:
+                entry.ended = true;
+                if (!paths.unified()) entry.cgroup_stale = false;
+                break;
+            case Moment::fork:
+            case Moment::other:
+                break;
+        }
+    }
+
+    // While it runs; empty afterwards, and when the pid has passed on.
+    std::string exe_of(const Entry& entry) const {
+        std::string path = proc.exe(entry.key.pid);
+        const std::optional<ProcStat> stat = proc.stat(entry.key.pid);
+        return stat && stat->start_ticks == entry.key.start_ticks ? path : std::string();
+    }
+};
+
+ProcessDirectory::ProcessDirectory(std::unique_ptr<State> state) : state_(std::move(state)) {}
+ProcessDirectory::ProcessDirectory(ProcessDirectory&&) noexcept = default;
+ProcessDirectory& ProcessDirectory::operator=(ProcessDirectory&&) noexcept = default;
+ProcessDirectory::~ProcessDirectory() = default;
+
+Result<ProcessDirectory> ProcessDirectory::open(const Roots& roots, const Clock& clock) {
+    Result<Proc> proc = Proc::open(roots.proc);
+    if (!proc) return proc.error();
+    auto state = std::make_unique<State>(std::move(*proc), roots.cgroup, clock);
+    state->proc.each([&](std::uint32_t pid) { state->read(pid, std::nullopt); });
+    state->trim();
+    return ProcessDirectory(std::move(state));
+}
+
+void ProcessDirectory::learn(const Row& row) {
+    auto lesson = state_->lessons.find(&row.schema());
+    if (lesson == state_->lessons.end())
+        lesson = state_->lessons.emplace(&row.schema(), lesson_of(row.schema())).first;
+    if (lesson->second.moment == Moment::other || row.header().pid == 0) return;
+    state_->learn(row, lesson->second);
+    state_->trim();
+}
+
+const Subject* ProcessDirectory::find(std::uint32_t pid, std::uint64_t start_ns,
+                                      std::uint64_t cgroup_id) const {
+    return state_->find(pid, start_ns, cgroup_id);
+}
+
+std::size_t ProcessDirectory::size() const { return state_->by_key.size(); }
+std::uint64_t ProcessDirectory::evicted() const { return state_->evicted; }
+
+}  // namespace waggle::context

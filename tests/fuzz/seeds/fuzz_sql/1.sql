@@ -1,0 +1,2 @@
+a
+WITH d AS MATERIALIZED (SELECT * FROM drops) SELECT * FROM d JOIN drops USING (pid) -- :x

@@ -109,7 +109,31 @@ struct task_struct {
     struct mm_struct* mm;
     struct css_set* cgroups;
 };
-struct file;
+struct inode {
+    unsigned long i_ino;
+};
+struct file {
+    struct inode* f_inode;
+};
+struct sock_common {
+    unsigned short skc_family;
+};
+struct sock {
+    struct sock_common __sk_common;
+};
+struct socket {
+    struct sock* sk;
+};
+struct seq_file;
+struct bpf_iter_meta {
+    struct seq_file* seq;
+};
+struct bpf_iter__task_file {
+    struct bpf_iter_meta* meta;
+    struct task_struct* task;
+    u32 fd;
+    struct file* file;
+};
 struct linux_binprm {
     const char* filename;
     const char* interp;

@@ -5,10 +5,10 @@ namespace waggle::facts {
 
 std::vector<std::unique_ptr<Fact>> all_facts(const Roots& roots) {
     static const SystemClock clock;
-    const auto memory = make_listener_memory(clock);
+    const auto reading = make_socket_reading(clock);
     std::vector<std::unique_ptr<Fact>> facts;
-    facts.push_back(make_sockets(roots, memory));
-    facts.push_back(make_past_listeners(roots, memory));
+    facts.push_back(make_sockets(roots, reading));
+    facts.push_back(make_past_listeners(roots, reading));
     facts.push_back(make_firewall_rules(roots));
     facts.push_back(make_sysctls(roots));
     facts.push_back(make_net_counters(roots));

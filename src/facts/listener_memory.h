@@ -12,15 +12,9 @@
 
 #include "base/clock.h"
 #include "facts/socket_dump.h"
+#include "facts/socket_owners.h"
 
 namespace waggle::facts {
-
-struct Owner {
-    std::uint32_t pid = 0;  // the lowest of those that hold the socket; 0 where unknown
-    std::uint32_t count = 0;
-    std::string comm;
-    std::string exe;
-};
 
 struct Listener {
     std::uint32_t netns = 0;

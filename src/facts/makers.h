@@ -10,12 +10,12 @@
 
 namespace waggle::facts {
 
-class ListenerMemory;
+class SocketReading;
 
-// What listened and when it was last seen; sockets and past_listeners share it.
-std::shared_ptr<ListenerMemory> make_listener_memory(const Clock& clock);  // the clock outlives the memory
-std::unique_ptr<Fact> make_sockets(const Roots& roots, std::shared_ptr<ListenerMemory> memory);
-std::unique_ptr<Fact> make_past_listeners(const Roots& roots, std::shared_ptr<ListenerMemory> memory);
+// What sockets and past_listeners share: who listened when it was last looked, and the way to find owners.
+std::shared_ptr<SocketReading> make_socket_reading(const Clock& clock);  // the clock outlives it
+std::unique_ptr<Fact> make_sockets(const Roots& roots, std::shared_ptr<SocketReading> reading);
+std::unique_ptr<Fact> make_past_listeners(const Roots& roots, std::shared_ptr<SocketReading> reading);
 
 std::unique_ptr<Fact> make_firewall_rules(const Roots& roots);
 std::unique_ptr<Fact> make_sysctls(const Roots& roots);

@@ -113,6 +113,10 @@ std::string_view Procfs::file(const char* path) {
 std::string_view Procfs::link(std::uint32_t pid, std::string_view name) {
     char path[64];
     *fmt::format_to_n(path, sizeof path - 1, "{}/{}", pid, name).out = '\0';
+    return link(path);
+}
+
+std::string_view Procfs::link(const char* path) {
     const ssize_t size = ::readlinkat(directory_.get(), path, buffer_.data(), buffer_.size());
     return size > 0 ? std::string_view(buffer_.data(), static_cast<std::size_t>(size)) : std::string_view();
 }

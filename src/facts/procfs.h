@@ -42,6 +42,7 @@ class Procfs {
     std::string_view file(std::uint32_t pid, std::string_view name);
     std::string_view file(const char* path);
     std::string_view link(std::uint32_t pid, std::string_view name);
+    std::string_view link(const char* path);
 
     std::string_view comm(std::uint32_t pid);
 

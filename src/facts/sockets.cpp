@@ -13,6 +13,14 @@
 #include "model/record_writer.h"
 
 namespace waggle::facts {
+
+class SocketReading {
+  public:
+    explicit SocketReading(const Clock& clock) : memory(clock) {}
+    ListenerMemory memory;
+    SocketOwners owners;
+};
+
 namespace {
 
 struct socket_fact {
@@ -124,7 +132,8 @@ constexpr Schema past_schema = {"past_listeners",
 // One read of the sockets: dumped per namespace, then joined with their owners.
 class SocketReader {
   public:
-    SocketReader(const Roots& roots, ListenerMemory& memory) : roots_(roots), memory_(memory) {}
+    SocketReader(const Roots& roots, SocketReading& reading)
+        : roots_(roots), memory_(reading.memory), find_(reading.owners) {}
 
     struct Found {
         std::uint32_t netns;
@@ -166,51 +175,37 @@ class SocketReader {
         return entry->second;
     }
 
-    // One pass over every process's descriptors. `only_new`: not when every listener's owner is remembered.
+    // `only_new`: no pass over the processes when every listener's owner is remembered.
     void find_owners(bool only_new) {
-        std::size_t unknown = 0;
+        SocketOwners::Owners unknown;
         for (const Found& one : found) {
             if (one.socket.inode == 0) continue;
             const Owner* known = only_new ? memory_.owner_of(one.socket.cookie) : nullptr;
-            owners_.emplace(one.socket.inode, known ? *known : Owner{});
-            unknown += known ? 0 : 1;
+            if (known)
+                owners_.emplace(one.socket.inode, *known);
+            else
+                unknown.try_emplace(one.socket.inode);
         }
-        if (unknown == 0) return;
+        if (unknown.empty()) return;
         Procfs proc(roots_.proc);
-        for (const std::uint32_t pid : proc.pids()) {
-            std::vector<Owner*> held;
-            proc.each_fd(pid, [&](int, std::string_view target) {
-                const std::uint64_t inode = inode_of_link(target, "socket");
-                const auto owner = inode ? owners_.find(static_cast<std::uint32_t>(inode)) : owners_.end();
-                if (owner != owners_.end()) held.push_back(&owner->second);
-            });
-            std::sort(held.begin(), held.end());  // a process that holds a socket twice is one owner
-            held.erase(std::unique(held.begin(), held.end()), held.end());
-            for (Owner* owner : held)
-                if (owner->pid == 0) {
-                    owner->pid = pid;
-                    owner->comm = proc.comm(pid);
-                    owner->exe = proc.link(pid, "exe");
-                    owner->count = 1;
-                } else if (!only_new) {
-                    ++owner->count;
-                }
-        }
+        find_.find(proc, unknown);
+        owners_.merge(unknown);
     }
 
     const Roots& roots_;
     ListenerMemory& memory_;
-    std::unordered_map<std::uint32_t, Owner> owners_;  // by socket inode
+    SocketOwners& find_;
+    SocketOwners::Owners owners_;
 };
 
 class Sockets final : public Fact {
   public:
-    Sockets(const Roots& roots, std::shared_ptr<ListenerMemory> memory)
-        : roots_(roots), memory_(std::move(memory)) {}
+    Sockets(const Roots& roots, std::shared_ptr<SocketReading> reading)
+        : roots_(roots), reading_(std::move(reading)) {}
     const Schema& schema() const override { return sockets_schema; }
 
     Result<void> read(const RowSink& sink) override {
-        SocketReader reader(roots_, *memory_);
+        SocketReader reader(roots_, *reading_);
         const Result<void> result = reader.read(false);
         RecordWriter<socket_fact> record;
         for (const SocketReader::Found& one : reader.found) {
@@ -249,20 +244,20 @@ class Sockets final : public Fact {
 
   private:
     Roots roots_;
-    std::shared_ptr<ListenerMemory> memory_;
+    std::shared_ptr<SocketReading> reading_;
 };
 
 class PastListeners final : public Fact {
   public:
-    PastListeners(const Roots& roots, std::shared_ptr<ListenerMemory> memory)
-        : roots_(roots), memory_(std::move(memory)) {}
+    PastListeners(const Roots& roots, std::shared_ptr<SocketReading> reading)
+        : roots_(roots), reading_(std::move(reading)) {}
     const Schema& schema() const override { return past_schema; }
 
     // Looks at the listeners itself, so that reading this fact now and then is enough to remember them.
     Result<void> read(const RowSink& sink) override {
-        const Result<void> result = SocketReader(roots_, *memory_).read(true);
+        const Result<void> result = SocketReader(roots_, *reading_).read(true);
         RecordWriter<past_listener_fact> record;
-        for (const Listener* listener : memory_->gone()) {
+        for (const Listener* listener : reading_->memory.gone()) {
             record.clear();
             record.fixed.netns = listener->netns;
             record.fixed.pid = listener->owner.pid;
@@ -279,19 +274,19 @@ class PastListeners final : public Fact {
 
   private:
     Roots roots_;
-    std::shared_ptr<ListenerMemory> memory_;
+    std::shared_ptr<SocketReading> reading_;
 };
 
 }  // namespace
 
-std::shared_ptr<ListenerMemory> make_listener_memory(const Clock& clock) {
-    return std::make_shared<ListenerMemory>(clock);
+std::shared_ptr<SocketReading> make_socket_reading(const Clock& clock) {
+    return std::make_shared<SocketReading>(clock);
 }
-std::unique_ptr<Fact> make_sockets(const Roots& roots, std::shared_ptr<ListenerMemory> memory) {
-    return std::make_unique<Sockets>(roots, std::move(memory));
+std::unique_ptr<Fact> make_sockets(const Roots& roots, std::shared_ptr<SocketReading> reading) {
+    return std::make_unique<Sockets>(roots, std::move(reading));
 }
-std::unique_ptr<Fact> make_past_listeners(const Roots& roots, std::shared_ptr<ListenerMemory> memory) {
-    return std::make_unique<PastListeners>(roots, std::move(memory));
+std::unique_ptr<Fact> make_past_listeners(const Roots& roots, std::shared_ptr<SocketReading> reading) {
+    return std::make_unique<PastListeners>(roots, std::move(reading));
 }
 
 }  // namespace waggle::facts

@@ -12,6 +12,7 @@
 #include "facts/fact_rows.h"
 #include "facts/makers.h"
 #include "facts/netns_process.h"
+#include "facts/socket_owners.h"
 
 namespace waggle::facts {
 namespace {
@@ -47,7 +48,7 @@ int full_listener(std::uint16_t port, int backlog, int clients) {
 
 std::vector<FactRow> read_sockets() {
     const SystemClock clock;
-    return fact_rows(*make_sockets({}, make_listener_memory(clock)));
+    return fact_rows(*make_sockets({}, make_socket_reading(clock)));
 }
 
 // "rb2304" of skmem:(r0,rb2304,…,d97)
@@ -113,8 +114,8 @@ TEST(SocketsKernel, a_backlog_above_somaxconn_is_cut_to_it) {
 
 TEST(SocketsKernel, a_listener_that_ended_is_remembered_with_its_process) {
     const SystemClock clock;
-    const auto memory = make_listener_memory(clock);
-    const auto past = make_past_listeners({}, memory);
+    const auto reading = make_socket_reading(clock);
+    const auto past = make_past_listeners({}, reading);
     std::string netns, pid;
     {
         const NetnsProcess inside([] { return full_listener(7070, 1, 0); });
@@ -128,6 +129,38 @@ TEST(SocketsKernel, a_listener_that_ended_is_remembered_with_its_process) {
     EXPECT_EQ(row.at("pid"), pid);
     EXPECT_EQ(row.at("comm"), "netns-child");
     EXPECT_GT(std::stoull(row.at("last_seen_ns")), 0u);
+}
+
+TEST(SocketsKernel, the_kernel_and_proc_name_the_same_owners) {
+    const NetnsProcess inside([&] {
+        const int fd = bound(SOCK_DGRAM, 4001);
+        if (::dup(fd) < 0) return 1;  // held twice by one process, and by its child
+        if (::fork() == 0) {
+            ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+            ::pause();
+        }
+        return fd < 0 ? 1 : overfull_receiver(4002);
+    });
+    const auto rows = read_sockets();
+    SocketOwners::Owners by_proc, by_kernel;
+    for (const FactRow& row : rows)
+        if (row.at("netns") == inside.inode())
+            by_proc[static_cast<std::uint32_t>(std::stoul(row.at("inode")))] = {};
+    ASSERT_EQ(by_proc.size(), 2u);
+    by_kernel = by_proc;
+    Procfs proc("/proc");
+    SocketOwners::find_by_proc(proc, by_proc);
+    SocketOwners owners;
+    ASSERT_TRUE(owners.find_by_kernel(proc, by_kernel));
+    for (const auto& [inode, owner] : by_proc) {
+        EXPECT_EQ(owner.pid, by_kernel[inode].pid);
+        EXPECT_EQ(owner.count, by_kernel[inode].count);
+        EXPECT_EQ(owner.comm, by_kernel[inode].comm);
+        EXPECT_EQ(owner.exe, by_kernel[inode].exe);
+        EXPECT_EQ(std::to_string(owner.pid), inside.pid());
+    }
+    const FactRow shared = only_row(rows, {{"netns", inside.inode()}, {"local_port", "4001"}});
+    EXPECT_EQ(shared.at("owners"), "2");
 }
 
 TEST(SocketsKernel, reading_leaves_the_reader_in_its_own_namespace) {

@@ -253,6 +253,16 @@ bool Object::is_attached(std::string_view program) const {
                                [&](const bpf_program* each) { return bpf_program__name(each) == program; });
 }
 
+Result<OwnedFd> Object::iterate(std::string_view program) const {
+    for (std::size_t i = 0; i < state_->attached.size(); ++i) {
+        if (bpf_program__name(state_->attached[i]) != program) continue;
+        OwnedFd pass(bpf_iter_create(bpf_link__fd(state_->links[i])));
+        if (!pass) return Error{fmt::format("{}: iterate {}: {}", state_->name, program, std::strerror(errno))};
+        return pass;
+    }
+    return Error{fmt::format("{} has no attached program named {}", state_->name, program)};
+}
+
 Result<std::vector<int>> Object::program_fds() const {
     std::vector<int> fds;
     for (const bpf_program* program : state_->attached) fds.push_back(bpf_program__fd(program));

@@ -15,6 +15,7 @@
 
 #include "base/bytes.h"
 #include "base/coverage.h"
+#include "base/owned_fd.h"
 #include "base/result.h"
 
 struct bpf_object;
@@ -61,6 +62,9 @@ class Object {
     Result<std::vector<int>> program_fds() const;      // of the programs that are attached
     // How often the kernel skipped an attached program because it was already running on that CPU.
     std::uint64_t missed_runs() const;
+    // A fresh pass of an attached iterator program (SEC "iter/…"): reading the descriptor runs it and gives
+    // what it wrote.
+    Result<OwnedFd> iterate(std::string_view program) const;
     // A writable .bss or .data global, shared with the kernel; valid while the object lives.
     template <class T>
     Result<volatile T*> global(std::string_view variable) {

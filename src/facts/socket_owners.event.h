@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/* What the kernel side writes for each IPv4 or IPv6 socket that a process has open. */
+#pragma once
+
+#ifndef __VMLINUX_H__
+#include <linux/types.h>
+#endif
+
+struct socket_owner {
+    __u32 inode;
+    __u32 pid;
+    char comm[16];
+};
+
+#ifdef __cplusplus
+static_assert(sizeof(socket_owner) == 24);
+#endif

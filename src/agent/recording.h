@@ -26,6 +26,18 @@
 
 namespace waggle::agent {
 
+// Whose subject it is: a process, or, where no process is meant (pid 0), a control group.
+struct SubjectKey {
+    std::uint32_t pid;
+    std::uint64_t start_ns;
+    std::uint64_t cgroup_id;  // 0 unless pid is
+
+    static SubjectKey of(std::uint32_t pid, std::uint64_t start_ns, std::uint64_t cgroup_id) {
+        return {pid, start_ns, pid == 0 ? cgroup_id : 0};
+    }
+    auto operator<=>(const SubjectKey&) const = default;
+};
+
 // Writes a recording as it happens. A file that could not be written whole is reported by close(). Not
 // thread-safe.
 class RecordingWriter {
@@ -47,7 +59,7 @@ class RecordingWriter {
     void text_frame(std::uint32_t type, std::string_view payload);
     std::uint32_t schema_id(const Schema& schema, bool is_fact);
     void names_of(const Row& row, const Lookup& lookup);
-    void introduce(const waggle_event& who, const Lookup& lookup);
+    void introduce(const SubjectKey& who, const Lookup& lookup);
     void flush();
 
     OwnedFd fd_;
@@ -57,8 +69,7 @@ class RecordingWriter {
     std::string failure_;
     std::map<std::string, std::uint32_t, std::less<>> schemas_;
     std::set<std::pair<std::string_view, std::uint64_t>> named_;
-    std::map<std::pair<std::uint32_t, std::uint64_t>, std::uint64_t>
-        introduced_;  // (pid, start_ns) to cgroup_id
+    std::set<SubjectKey> introduced_;
 };
 
 // A schema that came from a file and owns its texts.
@@ -84,7 +95,7 @@ class RecordingVisitor {
                            bool is_fact) = 0;  // lives as long as the reading's RecordingReader
     virtual void on_row(const Row& row) = 0;   // lives until it returns
     virtual void on_name(std::string_view dictionary, std::uint64_t value, std::string_view name) = 0;
-    virtual void on_subject(const Subject& subject) = 0;
+    virtual void on_subject(const SubjectKey& who, Subject subject) = 0;
     virtual void on_memory(std::size_t bytes) = 0;  // the bound of the recorder's store; before any row
     virtual void on_moment(RecordedMoment moment) = 0;
 };

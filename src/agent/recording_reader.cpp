@@ -153,7 +153,9 @@ std::string RecordingReader::read_control(std::uint32_t type, std::string_view t
         subject.container = text_at(value, "container");
         subject.runtime = text_at(value, "runtime");
         subject.unit = text_at(value, "unit");
-        visitor.on_subject(subject);
+        visitor.on_subject(
+            SubjectKey::of(subject.pid, subject.start_ns, number_at<std::uint64_t>(value, "cgroup_id")),
+            std::move(subject));
         return {};
     }
     if (type == static_cast<std::uint32_t>(Frame::memory))

@@ -50,7 +50,9 @@ class Lines final : public RecordingVisitor {
         lines.push_back("name " + std::string(dictionary) + " " + std::to_string(value) + " " +
                         std::string(name));
     }
-    void on_subject(const Subject& subject) override { lines.push_back("subject " + subject.exe); }
+    void on_subject(const SubjectKey& who, Subject subject) override {
+        lines.push_back("subject " + std::to_string(who.pid) + " " + subject.exe);
+    }
     void on_moment(RecordedMoment moment) override {
         lines.push_back("moment " + moment.topic + " " + std::to_string(moment.window.to_ns) + " " +
                         moment.coverage.at(0).lost.at(0).cause);
@@ -105,8 +107,8 @@ TEST_F(RecordingTest, what_was_written_is_read_in_order) {
     EXPECT_EQ(read(file_, lines), "");
     EXPECT_THAT(lines.lines,
                 testing::ElementsAre("memory 1234567", "schema sample 8", "name sample_names 3 three",
-                                     "subject /opt/\xff odd\n", "row 3 /tmp/a b", "subject /opt/\xff odd\n",
-                                     "moment drops 9 ring full"));
+                                     "subject 7 /opt/\xff odd\n", "row 3 /tmp/a b",
+                                     "subject 7 /opt/\xff odd\n", "moment drops 9 ring full"));
     EXPECT_EQ(lines.last.coverage.at(0).hooks.at(0).hook, "tp_btf/x");
     EXPECT_EQ(lines.last.problems, std::vector<std::string>{"one thing"});
 }

@@ -107,14 +107,16 @@ void RecordingWriter::names_of(const Row& row, const Lookup& lookup) {
     if (!row.schema().has_subject || !lookup.subjects) return;
     const waggle_event who = row.header();
     if (who.pid == 0 && who.cgroup_id == 0) return;
-    if (introduced_.emplace(std::pair{who.pid, who.start_ns}, who.cgroup_id).second) introduce(who, lookup);
+    const SubjectKey key = SubjectKey::of(who.pid, who.start_ns, who.cgroup_id);
+    if (introduced_.insert(key).second) introduce(key, lookup);
 }
 
-void RecordingWriter::introduce(const waggle_event& who, const Lookup& lookup) {
+void RecordingWriter::introduce(const SubjectKey& who, const Lookup& lookup) {
     const Subject* subject = lookup.subjects->find(who.pid, who.start_ns, who.cgroup_id);
     if (!subject) return;
     text_frame(static_cast<std::uint32_t>(Frame::subject), json{{"pid", who.pid},
                                                                 {"start_ns", who.start_ns},
+                                                                {"cgroup_id", who.cgroup_id},
                                                                 {"parent_pid", subject->parent_pid},
                                                                 {"comm", latin(subject->comm)},
                                                                 {"exe", latin(subject->exe)},
@@ -150,15 +152,8 @@ void RecordingWriter::rows(const Schema& schema, bool is_fact, std::span<const R
 
 void RecordingWriter::moment(const explain::Answer& answer, std::string_view topic,
                              std::span<const std::string> problems, const Lookup& lookup) {
-    if (lookup.subjects) {
-        for (const auto& [identity, cgroup_id] : introduced_) {
-            waggle_event who{};
-            who.pid = identity.first;
-            who.start_ns = identity.second;
-            who.cgroup_id = cgroup_id;
-            introduce(who, lookup);
-        }
-    }
+    if (lookup.subjects)
+        for (const SubjectKey& who : introduced_) introduce(who, lookup);
     json sensors = json::array();
     for (const explain::SensorCoverage& part : answer.coverage) {
         json lost = json::array(), hooks = json::array();

@@ -30,7 +30,8 @@ class Replay::Filler final : public RecordingVisitor {
     }
     void on_row(const Row& row) override {
         Table* table = replay_.store_ ? replay_.store_->table(row.schema().name) : nullptr;
-        last_row_ns = row.schema().has_subject ? std::max<std::uint64_t>(last_row_ns, row.header().time_ns) : last_row_ns;
+        last_row_ns = row.schema().has_subject ? std::max<std::uint64_t>(last_row_ns, row.header().time_ns)
+                                               : last_row_ns;
         if (first_row_ns == 0) first_row_ns = last_row_ns;
         if (table) table->append(row);
     }
@@ -38,7 +39,9 @@ class Replay::Filler final : public RecordingVisitor {
         if (!replay_.store_) make_store(64u << 20);
         if (replay_.store_) replay_.store_->names().set(dictionary, value, std::string(name));
     }
-    void on_subject(const Subject& subject) override { replay_.subjects_.add(subject); }
+    void on_subject(const SubjectKey& who, Subject subject) override {
+        replay_.subjects_.add(who, std::move(subject));
+    }
     void on_moment(RecordedMoment moment) override { replay_.moment_ = std::move(moment); }
 
     void make_store(std::size_t bytes) {

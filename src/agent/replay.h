@@ -15,14 +15,14 @@ namespace waggle::agent {
 
 class RecordedSubjects final : public Subjects {
   public:
-    void add(Subject subject) { subjects_[{subject.pid, subject.start_ns}] = std::move(subject); }
-    const Subject* find(std::uint32_t pid, std::uint64_t start_ns, std::uint64_t) const override {
-        const auto found = subjects_.find({pid, start_ns});
+    void add(const SubjectKey& who, Subject subject) { subjects_[who] = std::move(subject); }
+    const Subject* find(std::uint32_t pid, std::uint64_t start_ns, std::uint64_t cgroup_id) const override {
+        const auto found = subjects_.find(SubjectKey::of(pid, start_ns, cgroup_id));
         return found == subjects_.end() ? nullptr : &found->second;
     }
 
   private:
-    std::map<std::pair<std::uint32_t, std::uint64_t>, Subject> subjects_;
+    std::map<SubjectKey, Subject> subjects_;
 };
 
 class Replay {

@@ -94,7 +94,13 @@ int run_doctor(const Options& options) {
         } else {
             for (const kernel::HookKind& kind : *kinds) {
                 text += fmt::format("  {}  {:<13} {}\n", mark(kind.works), kind.name, kind.meaning);
-                if (!kind.works)
+                if (kind.works) continue;
+                // Classic tracepoints are found through tracefs; nothing else is.
+                if (kind.name == "tracepoint" && access("/sys/kernel/tracing/events", F_OK) != 0)
+                    text +=
+                        "       tracefs is not mounted; waggle does without. To mount it: mount -t tracefs "
+                        "tracefs /sys/kernel/tracing\n";
+                else
                     text += fmt::format("       {}; the kernel's option: {}\n", kind.reason, kind.option);
             }
         }

@@ -16,6 +16,7 @@
 #include <map>
 
 #include "base/text.h"
+#include "kernel/hook_kinds.h"
 
 namespace waggle::kernel {
 namespace {
@@ -50,12 +51,18 @@ std::string last_words(int error) {
         line = trim(line);
         if (line.empty() || line.starts_with("processed ") || line.starts_with("-- ") ||
             line.starts_with("verification time") || line.starts_with("stack depth") ||
-            line.find("failed to load") != std::string_view::npos)
+            line.find("failed to load") != std::string_view::npos ||
+            line.find("raising 'ulimit -l'") != std::string_view::npos)
             continue;
         best = line;
     }
-    return best.empty() ? std::string(std::strerror(error))
-                        : fmt::format("{} ({})", best, std::strerror(error));
+    const std::string_view reason = std::strerror(error);
+    if (best.starts_with("libbpf: ")) best.remove_prefix(8);
+    if (best.starts_with("prog '") && best.find("': ") != std::string_view::npos)
+        best.remove_prefix(best.find("': ") + 3);
+    if (best.empty()) return std::string(reason);
+    return best.find(reason) == std::string_view::npos ? fmt::format("{} ({})", best, reason)
+                                                       : std::string(best);
 }
 
 }  // namespace
@@ -186,7 +193,8 @@ Result<void> Object::load(std::span<const Moment> moments) {
     std::vector<std::size_t> rung(moments.size(), 0);
     std::vector<std::string> reasons(moments.size());
     // To a program it refuses the verifier says EACCES, whoever asks; a missing capability is EPERM.
-    const auto privilege = [](int error) { return error == EPERM; };
+    // EPERM is a missing privilege only where one is missing: a kernel built without kprobes also answers so.
+    const auto privilege = [](int error) { return error == EPERM && !missing_to_watch().empty(); };
     // A rung falls when it does not load or does not attach; then all is opened anew with the next one,
     // because libbpf loads an object's programs all or none.
     for (;;) {

@@ -16,3 +16,93 @@
 static __always_inline _Bool waggle_exit_tells_group_dead(void) {
     return bpf_core_type_exists(struct trace_event_raw_sched_process_exit);
 }
+
+#define WAGGLE_KERNEL(major, minor) (((major) << 16) + ((minor) << 8))
+extern int LINUX_KERNEL_VERSION __kconfig;
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+/* 6.6 "blk-flush: reuse rq queuelist in flush state machine": until then the flush state machine had an own
+ * list. */
+struct request___before_6_6 {
+    struct {
+        struct list_head list;
+    } flush;
+};
+/* Between 6.12 and 6.18 _folio_nr_pages became _nr_pages, and flags a struct. */
+struct folio___until_6_12 {
+    unsigned long flags;
+    unsigned int _folio_nr_pages;
+};
+#pragma clang attribute pop
+
+/* Where a request waits in the flush state machine's lists. */
+static __always_inline struct request* waggle_flush_waiter(struct list_head* link) {
+    struct request___before_6_6* before = 0;
+    unsigned long offset = bpf_core_field_exists(before->flush.list)
+                               ? bpf_core_field_offset(struct request___before_6_6, flush.list)
+                               : bpf_core_field_offset(struct request, queuelist);
+    return (struct request*)((char*)link - offset);
+}
+
+/* How many pages a folio has. */
+static __always_inline unsigned int waggle_folio_pages(struct folio* folio) {
+    struct folio___until_6_12* before = (struct folio___until_6_12*)folio;
+    unsigned long flags = bpf_core_field_exists(folio->flags.f) ? folio->flags.f : before->flags;
+    if (!(flags >> bpf_core_enum_value(enum pageflags, PG_head) & 1)) return 1;
+    return bpf_core_field_exists(before->_folio_nr_pages) ? before->_folio_nr_pages : folio->_nr_pages;
+}
+
+/* The bio's pages are pinned user memory. BIO_PAGE_PINNED came with 6.5 ("block: Add BIO_PAGE_PINNED and
+ * associated infrastructure"); before, bit 0 was BIO_NO_PAGE_REF and said nothing of the kind. */
+static __always_inline _Bool waggle_bio_pinned(unsigned short bi_flags) {
+    return LINUX_KERNEL_VERSION >= WAGGLE_KERNEL(6, 5) && (bi_flags & 1);
+}
+
+/* errno of a blk_status_t, as blk_errors[] of block/blk-core.c has it. The numbers are macros, not in BTF.
+ * 6.10 took BLK_STS_ZONE_RESOURCE (14) out ("block: Remove BLK_STS_ZONE_RESOURCE"), so that what followed
+ * moved down by one. */
+static __always_inline int waggle_block_errno(blk_status_t status) {
+    if (status >= 14 && LINUX_KERNEL_VERSION < WAGGLE_KERNEL(6, 10)) {
+        if (status == 14) return 5; /* BLK_STS_ZONE_RESOURCE: EIO */
+        status--;
+    }
+    switch (status) {
+        case 0:
+            return 0;
+        case 1: /* NOTSUPP */
+            return 95;
+        case 2: /* TIMEOUT */
+            return 110;
+        case 3: /* NOSPC */
+            return 28;
+        case 4: /* TRANSPORT: ENOLINK */
+            return 67;
+        case 5: /* TARGET: EREMOTEIO */
+            return 121;
+        case 6: /* RESV_CONFLICT: EBADE */
+            return 52;
+        case 7: /* MEDIUM: ENODATA */
+            return 61;
+        case 8: /* PROTECTION: EILSEQ */
+            return 84;
+        case 9: /* RESOURCE */
+            return 12;
+        case 11: /* DM_REQUEUE: EREMCHG */
+            return 78;
+        case 12: /* AGAIN */
+            return 11;
+        case 13: /* DEV_RESOURCE */
+            return 16;
+        case 14: /* ZONE_OPEN_RESOURCE: ETOOMANYREFS */
+            return 109;
+        case 15: /* ZONE_ACTIVE_RESOURCE: EOVERFLOW */
+            return 75;
+        case 16: /* OFFLINE */
+            return 19;
+        case 17: /* DURATION_LIMIT: ETIME */
+            return 62;
+        case 19: /* INVAL */
+            return 22;
+    }
+    return 5;
+}

@@ -89,8 +89,16 @@ struct trace_event_raw_sched_process_exit {
 struct kernfs_node {
     u64 id;
 };
+struct cgroup_root {
+    int hierarchy_id;
+};
 struct cgroup {
     struct kernfs_node* kn;
+    struct cgroup_root* root;
+};
+struct cgroup_subsys_state {
+    struct cgroup* cgroup;
+    struct cgroup_subsys_state* parent;
 };
 struct css_set {
     struct cgroup* dfl_cgrp;
@@ -138,6 +146,102 @@ struct linux_binprm {
     const char* filename;
     const char* interp;
     int argc;
+};
+
+/* block */
+enum req_op {
+    REQ_OP_READ = 0,
+    REQ_OP_WRITE = 1,
+    REQ_OP_FLUSH = 2,
+};
+/* Bit numbers move between kernels; read them with bpf_core_enum_value. */
+enum req_flag_bits {
+    __REQ_SYNC = 11,
+    __REQ_META = 12,
+    __REQ_PRIO = 13,
+    __REQ_FUA = 17,
+    __REQ_PREFLUSH = 18,
+    __REQ_RAHEAD = 19,
+    __REQ_BACKGROUND = 20,
+    __REQ_NOWAIT = 21,
+    __REQ_POLLED = 22,
+    __REQ_SWAP = 24,
+};
+enum pageflags {
+    PG_head = 6,
+    PG_swapbacked = 17,
+};
+struct address_space;
+struct page {
+    unsigned long compound_head;
+    struct address_space* mapping;
+};
+struct bio_vec {
+    struct page* bv_page;
+};
+struct blkcg {
+    struct cgroup_subsys_state css;
+};
+struct blkcg_gq {
+    struct blkcg* blkcg;
+};
+struct bio {
+    blk_opf_t bi_opf;
+    unsigned short bi_flags;
+    struct blkcg_gq* bi_blkg;
+    struct bio_vec* bi_io_vec;
+};
+struct gendisk {
+    int major;
+    int first_minor;
+    char disk_name[32];
+};
+struct request_queue {
+    struct gendisk* disk;
+};
+struct request;
+struct blk_flush_queue {
+    unsigned int flush_pending_idx : 1;
+    unsigned int flush_running_idx : 1;
+    struct list_head flush_queue[2];
+};
+struct blk_mq_hw_ctx {
+    struct blk_flush_queue* fq;
+};
+struct request {
+    struct request_queue* q;
+    struct blk_mq_hw_ctx* mq_hctx;
+    blk_opf_t cmd_flags;
+    unsigned int __data_len;
+    sector_t __sector;
+    struct bio* bio;
+    struct bio* biotail;
+    struct list_head queuelist;
+    u64 start_time_ns;
+};
+struct block_device {
+    struct gendisk* bd_disk;
+};
+struct super_block {
+    struct block_device* s_bdev;
+    unsigned long s_magic;
+};
+struct inode {
+    struct super_block* i_sb;
+};
+struct bdev_inode {
+    struct block_device bdev;
+    struct inode vfs_inode;
+};
+struct address_space {
+    struct inode* host;
+};
+typedef struct {
+    unsigned long f;
+} memdesc_flags_t;
+struct folio {
+    memdesc_flags_t flags;
+    unsigned int _nr_pages;
 };
 
 #pragma clang attribute pop

@@ -8,7 +8,7 @@ function(waggle_bpf target source)
   set(src ${CMAKE_CURRENT_SOURCE_DIR}/${source})
   set(dir ${CMAKE_CURRENT_BINARY_DIR})
   file(GLOB bpf_headers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/bpf/*.h)
-  file(GLOB event_headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.event.h)
+  file(GLOB event_headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.event.h ${CMAKE_CURRENT_SOURCE_DIR}/*.bpf.h)
   add_custom_command(
     OUTPUT ${dir}/${name}.skel.h
     COMMAND ${BPF_CLANG} -g -O2 -Wall -Werror -target bpf -mcpu=v3 -D__TARGET_ARCH_x86

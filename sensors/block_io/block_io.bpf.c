@@ -280,6 +280,12 @@ static __noinline int make_total(struct total_key* key, struct remembered* entry
     return 0;
 }
 
+/* Reads are, and flushes; of writes those whose process sleeps until they are done. */
+static __always_inline _Bool is_waited_for(__u32 opf) {
+    return (opf & REQ_OP_MASK) == REQ_OP_READ || (opf & REQ_OP_MASK) == REQ_OP_FLUSH ||
+           opf >> bpf_core_enum_value(enum req_flag_bits, __REQ_SYNC) & 1;
+}
+
 static __always_inline void count_total(struct remembered* entry, __u64 queue_ns, __u64 device_ns,
                                         __u64 now) {
     struct total_key key = {entry->who.start_ns, entry->who.cgroup_id,     entry->who.pid,
@@ -301,6 +307,7 @@ static __always_inline void count_total(struct remembered* entry, __u64 queue_ns
     if (entry->error) __sync_fetch_and_add(&total->errors, 1);
     __sync_fetch_and_add(&total->queue_ns, queue_ns);
     __sync_fetch_and_add(&total->device_ns, device_ns);
+    if (is_waited_for(entry->opf)) __sync_fetch_and_add(&total->waited_ns, queue_ns + device_ns);
     __u32 slot = log2_slot(queue_ns);
     if (slot < BLOCK_SLOTS) __sync_fetch_and_add(&total->queue_histogram[slot], 1);
     slot = log2_slot(device_ns);
@@ -411,36 +418,39 @@ struct {
     __type(value, struct page_dirty_total_event);
 } dirtied SEC(".maps");
 
-static __noinline int make_dirtied(struct dirty_key* key, struct gendisk* disk) {
+static __noinline int make_dirtied(struct dirty_key* key, void* disk) {
     if (!key || !disk) return 0;
     struct page_dirty_total_event made = {};
     waggle_header(&made.header, 3, sizeof made, bpf_get_current_task_btf());
     made.header.tid = made.header.pid;
     made.major = key->device >> 20;
     made.minor = key->device & 0xfffff;
-    bpf_probe_read_kernel_str(made.device, sizeof made.device, &disk->disk_name);
+    bpf_probe_read_kernel_str(made.device, sizeof made.device, &((struct gendisk*)disk)->disk_name);
     bpf_map_update_elem(&dirtied, key, &made, BPF_NOEXIST);
     return 0;
-}
-
-/* The disk below a file system that lies on one; the disk itself for its own pages. */
-static __always_inline struct gendisk* disk_of(struct inode* inode) {
-    struct super_block* super = inode->i_sb;
-    if (!super) return 0;
-    struct block_device* device = super->s_bdev;
-    if (!device && super->s_magic == BDEVFS_MAGIC)
-        device = (struct block_device*)((char*)inode - bpf_core_field_offset(struct bdev_inode, vfs_inode));
-    return BPF_CORE_READ(device, bd_disk);
 }
 
 /* Buffered writes reach the disk later, by a worker. Here is seen who made the pages dirty. */
 SEC("tp_btf/writeback_dirty_folio")
 int BPF_PROG(on_dirty, struct folio* folio, struct address_space* mapping) {
     struct inode* inode = mapping ? mapping->host : 0;
-    struct gendisk* disk = inode ? disk_of(inode) : 0;
-    if (!disk) return 0;
+    struct super_block* super = inode ? inode->i_sb : 0;
+    if (!super) return 0;
+    struct block_device* below = super->s_bdev;
+    void* disk;
+    __u32 device;
+    if (below) {
+        device = device_key(below->bd_disk);
+        disk = below->bd_disk;
+    } else if (super->s_magic == BDEVFS_MAGIC) { /* pages of the disk itself, without a file system */
+        below = (struct block_device*)((char*)inode - bpf_core_field_offset(struct bdev_inode, vfs_inode));
+        disk = BPF_CORE_READ(below, bd_disk);
+        device = (__u32)BPF_CORE_READ((struct gendisk*)disk, major) << 20 |
+                 (__u32)BPF_CORE_READ((struct gendisk*)disk, first_minor);
+    } else {
+        return 0; /* a file system without one disk of its own */
+    }
     struct task_struct* task = bpf_get_current_task_btf();
-    __u32 device = (__u32)BPF_CORE_READ(disk, major) << 20 | (__u32)BPF_CORE_READ(disk, first_minor);
     struct dirty_key key = {waggle_start_ns(task), task->tgid, device};
     struct page_dirty_total_event* total = bpf_map_lookup_elem(&dirtied, &key);
     if (!total) {
@@ -451,7 +461,6 @@ int BPF_PROG(on_dirty, struct folio* folio, struct address_space* mapping) {
             return 0;
         }
     }
-    total->header.time_ns = bpf_ktime_get_ns();
     __sync_fetch_and_add(&total->bytes, (__u64)waggle_folio_pages(folio) << PAGE_SHIFT);
     return 0;
 }

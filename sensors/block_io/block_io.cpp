@@ -84,6 +84,10 @@ constexpr Field total_fields[] = {
                  "Time these requests waited in the kernel's queue, summed.", trait_cumulative),
     WAGGLE_FIELD(block_io_total_event, device_ns, Unit::nanoseconds,
                  "Time the disk took for these requests, summed.", trait_cumulative),
+    WAGGLE_FIELD(block_io_total_event, waited_ns, Unit::nanoseconds,
+                 "Queue and disk time of those requests that somebody waited for: reads, flushes and "
+                 "synchronous writes; not what the kernel writes out on its own.",
+                 trait_cumulative),
     WAGGLE_FIELD(block_io_total_event, queue_histogram, Unit::nanoseconds,
                  "How many requests waited how long in the kernel's queue.", trait_cumulative),
     WAGGLE_FIELD(block_io_total_event, device_histogram, Unit::nanoseconds,
@@ -211,6 +215,26 @@ class BlockIo final : public Sensor {
         devices_.clear();
     }
 
+    std::string_view top_query() const override {
+        return R"(SELECT t.device AS device, t.pid AS pid, t.comm AS comm, t.operation AS operation,
+       sum(t.requests) AS requests, sum(t.bytes) AS bytes, sum(t.sequential) * 100 / sum(t.requests) AS sequential_percent,
+       sum(t.direct) * 100 / sum(t.requests) AS direct_percent, sum(t.queue_ns) / sum(t.requests) AS mean_queue_ns,
+       sum(t.device_ns) / sum(t.requests) AS mean_device_ns, hist_percentile(t.device_histogram, 0.99) AS p99_device_ns
+FROM block_io_total t, window w WHERE t.time_ns >= w.from_ns AND t.requests > 0
+GROUP BY t.device, t.pid, t.comm, t.operation ORDER BY sum(t.device_ns) DESC, device, pid, operation)";
+    }
+    std::string_view figures_query() const override {
+        return R"(WITH d AS MATERIALIZED (
+    SELECT b.device AS device, sum(b.requests) AS requests, sum(b.read_bytes) AS read_bytes,
+           sum(b.write_bytes) AS write_bytes, sum(b.busy_ns) AS busy_ns, sum(b.depth_ns) AS depth_ns,
+           sum(b.covers_ns) AS covers_ns
+    FROM block_device b, window w WHERE b.time_ns >= w.from_ns GROUP BY b.device)
+SELECT sum(requests) * 1e9 / max(covers_ns) AS requests_per_second,
+       sum(read_bytes) * 1e9 / max(covers_ns) AS read_bytes_per_second,
+       sum(write_bytes) * 1e9 / max(covers_ns) AS written_bytes_per_second,
+       max(busy_ns * 100.0 / covers_ns) AS busiest_disk_percent FROM d WHERE covers_ns > 0)";
+    }
+
     int ready_fd() const override { return probes_->ready_fd(); }
     void drain(const RecordSink& sink) override { probes_->drain(sink); }
     bool prepare_to_wait() override { return probes_->prepare_to_wait(); }
@@ -240,6 +264,9 @@ class BlockIo final : public Sensor {
             return map;
         kernel::Snapshot::Options forgetful_too;
         forgetful_too.forget_after = forget_totals_after;
+        forgetful_too.adjust = [this](std::byte* record) {
+            reinterpret_cast<waggle_event*>(record)->time_ns = now_ns_;
+        };
         if (auto map = probes.snapshot_map("dirtied", {{offsetof(page_dirty_total_event, bytes)}},
                                            std::move(forgetful_too));
             !map)

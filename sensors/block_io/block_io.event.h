@@ -56,6 +56,7 @@ struct block_io_total_event {
     __u64 errors;
     __u64 queue_ns;
     __u64 device_ns;
+    __u64 waited_ns;
     __u64 queue_histogram[BLOCK_SLOTS];
     __u64 device_histogram[BLOCK_SLOTS];
 };
@@ -93,7 +94,7 @@ struct page_dirty_total_event {
 
 #ifdef __cplusplus
 static_assert(sizeof(block_io_event) == 144);
-static_assert(sizeof(block_io_total_event) == 104 + 7 * 8 + 2 * 8 * BLOCK_SLOTS);
+static_assert(sizeof(block_io_total_event) == 104 + 8 * 8 + 2 * 8 * BLOCK_SLOTS);
 static_assert(sizeof(block_device_event) == 160);
 static_assert(sizeof(block_device_state) == 168);
 static_assert(sizeof(page_dirty_total_event) == 104);

@@ -117,8 +117,10 @@ struct task_struct {
     struct mm_struct* mm;
     struct css_set* cgroups;
 };
+struct super_block;
 struct inode {
     unsigned long i_ino;
+    struct super_block* i_sb;
 };
 struct file {
     struct inode* f_inode;
@@ -225,9 +227,6 @@ struct block_device {
 struct super_block {
     struct block_device* s_bdev;
     unsigned long s_magic;
-};
-struct inode {
-    struct super_block* i_sb;
 };
 struct bdev_inode {
     struct block_device bdev;

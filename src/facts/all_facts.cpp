@@ -9,12 +9,11 @@ std::vector<std::unique_ptr<Fact>> all_facts(const Roots& roots) {
     std::vector<std::unique_ptr<Fact>> facts;
     facts.push_back(make_sockets(roots, reading));
     facts.push_back(make_past_listeners(roots, reading));
-    facts.push_back(make_firewall_rules(roots));
-    facts.push_back(make_sysctls(roots));
-    facts.push_back(make_net_counters(roots));
-    facts.push_back(make_interfaces(roots));
-    facts.push_back(make_block_devices(roots));
-    facts.push_back(make_processes(roots));
+    for (const auto make :
+         {make_firewall_rules, make_sysctls, make_net_counters, make_interfaces, make_routes, make_neighbours,
+          make_qdiscs, make_block_devices, make_mounts, make_processes, make_cgroups, make_open_files,
+          make_bpf_programs, make_bpf_maps, make_bpf_links})
+        facts.push_back(make(roots));
     return facts;
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "facts/makers.h"
+#include "facts/mountinfo.h"
 #include "facts/put.h"
 #include "model/record_writer.h"
 
@@ -76,24 +77,6 @@ std::string_view chosen(std::string_view schedulers) {
     return schedulers.substr(open + 1, schedulers.find(']', open) - open - 1);
 }
 
-// /proc/…/mountinfo writes blanks as \040.
-std::string unescape_mount(std::string_view text) {
-    std::string out;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text[i] == '\\' && i + 3 < text.size()) {
-            unsigned value = 0;
-            const auto parsed = std::from_chars(text.data() + i + 1, text.data() + i + 4, value, 8);
-            if (parsed.ptr == text.data() + i + 4) {
-                out += static_cast<char>(value);
-                i += 3;
-                continue;
-            }
-        }
-        out += text[i];
-    }
-    return out;
-}
-
 class BlockDevices final : public Fact {
   public:
     explicit BlockDevices(const Roots& roots) : roots_(roots) {}
@@ -121,14 +104,10 @@ class BlockDevices final : public Fact {
         const auto text = read_file(roots_.proc + "/self/mountinfo");
         if (!text) return mounts;
         for (const std::string_view line : split(*text, '\n')) {
-            const auto words = split(line, ' ');
-            if (words.size() < 10) continue;
-            const std::string place = unescape_mount(words[4]);
-            mounts.emplace(words[2], place);
-            const std::size_t dash = line.find(" - ");
-            if (dash == std::string_view::npos) continue;
-            const auto tail = split(line.substr(dash + 3), ' ');
-            if (tail.size() > 1 && tail[1].starts_with("/dev/")) mounts.emplace(tail[1], place);
+            const auto mount = parse_mount(line);
+            if (!mount) continue;
+            mounts.emplace(mount->device, mount->mounted_at);
+            if (mount->source.starts_with("/dev/")) mounts.emplace(mount->source, mount->mounted_at);
         }
         return mounts;
     }

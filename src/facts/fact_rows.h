@@ -2,6 +2,7 @@
 // For tests: a fact read into a table, and its rows found by what they say.
 #pragma once
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <map>
@@ -22,6 +23,7 @@ inline FactRow fact_row(const Row& row) {
         Value value;
         read_column(row, column, {}, value);
         if (value.kind == Value::Kind::integer) out[std::string(column.name)] = std::to_string(value.integer);
+        if (value.kind == Value::Kind::real) out[std::string(column.name)] = fmt::format("{}", value.real);
         if (value.kind == Value::Kind::text) out[std::string(column.name)] = std::string(value.text);
     }
     return out;

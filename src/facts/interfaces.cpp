@@ -8,6 +8,7 @@
 #include "facts/netlink.h"
 #include "facts/netns.h"
 #include "facts/put.h"
+#include "facts/rtnetlink.h"
 #include "model/record_writer.h"
 
 namespace waggle::facts {
@@ -72,11 +73,6 @@ constexpr Field fields[] = {
 constexpr Schema interface_schema = {"interfaces", "A network interface of any network namespace.",
                                      sizeof(interface_fact), fields, false};
 
-std::string_view text_of(Bytes value) {
-    const std::string_view text(reinterpret_cast<const char*>(value.data()), value.size());
-    return text.substr(0, text.find('\0'));
-}
-
 std::string_view state_name(std::uint8_t state) {
     static constexpr std::string_view names[] = {"unknown", "notpresent", "down", "lowerlayerdown",
                                                  "testing", "dormant",    "up"};
@@ -99,18 +95,17 @@ void read_statistics(Bytes value, interface_fact& fact) {
 }
 
 void read_attribute(std::uint16_t type, Bytes value, interface_fact& fact) {
-    const auto u32 = [&] { return value.size() >= 4 ? load<std::uint32_t>(value) : 0; };
     const auto u8 = [&] { return value.empty() ? std::uint8_t{0} : load<std::uint8_t>(value); };
-    if (type == IFLA_IFNAME) put(fact.name, text_of(value));
-    if (type == IFLA_MTU) fact.mtu = u32();
-    if (type == IFLA_TXQLEN) fact.tx_queue_length = u32();
-    if (type == IFLA_MASTER) fact.master_ifindex = u32();
+    if (type == IFLA_IFNAME) put(fact.name, netlink_text(value));
+    if (type == IFLA_MTU) fact.mtu = netlink_u32(value);
+    if (type == IFLA_TXQLEN) fact.tx_queue_length = netlink_u32(value);
+    if (type == IFLA_MASTER) fact.master_ifindex = netlink_u32(value);
     if (type == IFLA_OPERSTATE) put(fact.state, state_name(u8()));
     if (type == IFLA_CARRIER) fact.carrier = u8() ? 1 : 0;
     if (type == IFLA_STATS64) read_statistics(value, fact);
     if (type == IFLA_LINKINFO)
         each_attribute(value, [&](std::uint16_t inner, Bytes kind) {
-            if (inner == IFLA_INFO_KIND) put(fact.kind, text_of(kind));
+            if (inner == IFLA_INFO_KIND) put(fact.kind, netlink_text(kind));
         });
 }
 

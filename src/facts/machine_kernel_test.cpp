@@ -6,10 +6,12 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/owned_fd.h"
 #include "base/text.h"
 #include "facts/fact_rows.h"
 #include "facts/makers.h"
 #include "facts/netns_process.h"
+#include "facts/socket_owners.h"
 
 namespace waggle::facts {
 namespace {
@@ -33,6 +35,69 @@ TEST(MachineKernel, interfaces_of_another_namespace_have_their_state_and_counts)
     const FactRow lo = only_row(rows, {{"netns", inside.inode()}, {"name", "lo"}});
     EXPECT_EQ(lo.at("rx_packets"), "6");
     EXPECT_EQ(lo.at("rx_bytes"), std::to_string(6 * (20 + 8 + 10)));
+}
+
+TEST(MachineKernel, routes_neighbours_and_queues_of_another_namespace_are_read) {
+    const NetnsProcess inside([] {
+        return std::system(
+            "ip link add wg-a type veth peer name wg-b && ip addr add 192.0.2.1/24 dev wg-a && "
+            "ip link set wg-a up && ip link set wg-b up && ip route add 198.51.100.0/24 via 192.0.2.9 metric "
+            "7 && "
+            "ip route add blackhole 203.0.113.0/24 && ip neigh add 192.0.2.9 lladdr 02:00:00:00:00:09 dev "
+            "wg-a && "
+            "ip neigh add 192.0.2.10 nud failed dev wg-a && tc qdisc add dev wg-a root handle 5: pfifo limit "
+            "17");
+    });
+    const auto routes = fact_rows(*make_routes({}));
+    const FactRow route = only_row(routes, {{"netns", inside.inode()}, {"destination", "198.51.100.0/24"}});
+    EXPECT_EQ(route.at("gateway"), "192.0.2.9");
+    EXPECT_EQ(route.at("interface"), "wg-a");
+    EXPECT_EQ(route.at("metric"), "7");
+    EXPECT_EQ(route.at("kind"), "unicast");
+    EXPECT_EQ(route.at("route_table"), "254");
+    const FactRow hole = only_row(routes, {{"netns", inside.inode()}, {"destination", "203.0.113.0/24"}});
+    EXPECT_EQ(hole.at("kind"), "blackhole");
+    EXPECT_FALSE(hole.contains("gateway"));
+
+    const auto neighbours = fact_rows(*make_neighbours({}));
+    const FactRow good = only_row(neighbours, {{"netns", inside.inode()}, {"address", "192.0.2.9"}});
+    EXPECT_EQ(good.at("link_address"), "02:00:00:00:00:09");
+    EXPECT_EQ(good.at("state"), "PERMANENT");
+    EXPECT_EQ(only_row(neighbours, {{"netns", inside.inode()}, {"address", "192.0.2.10"}}).at("state"),
+              "FAILED");
+
+    const FactRow queue =
+        only_row(fact_rows(*make_qdiscs({})), {{"netns", inside.inode()}, {"kind", "pfifo"}});
+    EXPECT_EQ(queue.at("interface"), "wg-a");
+    EXPECT_EQ(queue.at("handle"), "5:");
+    EXPECT_EQ(queue.at("parent"), "root");
+    EXPECT_EQ(queue.at("limit_packets"), "17");
+}
+
+TEST(MachineKernel, a_program_loaded_here_is_among_the_bpf_programs_with_its_owner) {
+    Procfs proc("/proc");
+    SocketOwners owners;
+    SocketOwners::Owners none;
+    ASSERT_TRUE(owners.find_by_kernel(proc, none));
+    const std::string pid = std::to_string(::getpid());
+    const FactRow program = only_row(fact_rows(*make_bpf_programs({})), {{"pid", pid}, {"name", "on_file"}});
+    EXPECT_EQ(program.at("kind"), "tracing");
+    EXPECT_GT(std::stoull(program.at("memory_bytes")), 0u);
+    EXPECT_GT(std::stoull(program.at("verified_instructions")), 0u);
+    const FactRow link = only_row(fact_rows(*make_bpf_links({})), {{"pid", pid}});
+    EXPECT_EQ(link.at("program_id"), program.at("id"));
+    EXPECT_EQ(link.at("attached_to"), "iterator task_file");
+    for (const FactRow& map : fact_rows(*make_bpf_maps({}))) EXPECT_GT(std::stoull(map.at("id")), 0u);
+}
+
+TEST(MachineKernel, a_deleted_file_that_is_open_is_found) {
+    char name[] = "/tmp/waggle-open-XXXXXX";
+    const OwnedFd fd(::mkstemp(name));
+    ::unlink(name);
+    const FactRow row = only_row(fact_rows(*make_open_files({})),
+                                 {{"pid", std::to_string(::getpid())}, {"fd", std::to_string(fd.get())}});
+    EXPECT_EQ(row.at("path"), name);
+    EXPECT_EQ(row.at("deleted"), "1");
 }
 
 TEST(MachineKernel, a_setting_is_read_in_each_namespace) {

@@ -23,5 +23,14 @@ std::unique_ptr<Fact> make_net_counters(const Roots& roots);
 std::unique_ptr<Fact> make_interfaces(const Roots& roots);
 std::unique_ptr<Fact> make_block_devices(const Roots& roots);
 std::unique_ptr<Fact> make_processes(const Roots& roots);
+std::unique_ptr<Fact> make_mounts(const Roots& roots);
+std::unique_ptr<Fact> make_cgroups(const Roots& roots);
+std::unique_ptr<Fact> make_routes(const Roots& roots);
+std::unique_ptr<Fact> make_neighbours(const Roots& roots);
+std::unique_ptr<Fact> make_qdiscs(const Roots& roots);
+std::unique_ptr<Fact> make_open_files(const Roots& roots);
+std::unique_ptr<Fact> make_bpf_programs(const Roots& roots);
+std::unique_ptr<Fact> make_bpf_maps(const Roots& roots);
+std::unique_ptr<Fact> make_bpf_links(const Roots& roots);
 
 }  // namespace waggle::facts

@@ -160,6 +160,69 @@ TEST(BlockDevices, a_system_without_them_is_an_error) {
     EXPECT_FALSE(make_block_devices(tree.roots())->read([](const Row&) {}));
 }
 
+TEST(Mounts, a_mount_has_its_place_source_and_options) {
+    Tree tree;
+    tree.file("proc/self/mountinfo",
+              "22 1 8:1 / /srv/my\\040data rw,noatime shared:1 - ext4 /dev/sda1 rw\n"
+              "23 1 8:2 /sub /ro rw - xfs /dev/sda2 ro\nnonsense\n1 2 3:4 / / rw - ext4\n");
+    const auto rows = fact_rows(*make_mounts(tree.roots()));
+    ASSERT_EQ(rows.size(), 2u);
+    const FactRow data = only_row(rows, {{"mounted_at", "/srv/my data"}});
+    EXPECT_EQ(data.at("source"), "/dev/sda1");
+    EXPECT_EQ(data.at("kind"), "ext4");
+    EXPECT_EQ(data.at("device"), "8:1");
+    EXPECT_EQ(data.at("options"), "rw,noatime");
+    EXPECT_EQ(data.at("read_only"), "0");
+    EXPECT_EQ(only_row(rows, {{"root", "/sub"}}).at("read_only"), "1");
+}
+
+TEST(Cgroups, a_group_has_its_limits_and_use) {
+    Tree tree;
+    tree.file("sys/fs/cgroup/cgroup.controllers", "cpu memory\n");
+    tree.file("sys/fs/cgroup/cgroup.procs", "1\n");
+    const std::string group = "sys/fs/cgroup/system.slice/nginx.service/";
+    tree.file(group + "cpu.stat", "usage_usec 2500\nuser_usec 1\nnr_throttled 4\nthrottled_usec 9\n");
+    tree.file(group + "cpu.max", "150000 100000\n");
+    tree.file(group + "memory.current", "4096\n");
+    tree.file(group + "memory.max", "max\n");
+    tree.file(group + "memory.high", "8192\n");
+    tree.file(group + "memory.events", "low 0\noom 3\noom_kill 2\n");
+    tree.file(group + "pids.current", "5\n");
+    const auto rows = fact_rows(*make_cgroups(tree.roots()));
+    ASSERT_EQ(rows.size(), 3u);
+    const FactRow row = only_row(rows, {{"path", "/system.slice/nginx.service"}});
+    EXPECT_EQ(row.at("cpu_ns"), "2500000");
+    EXPECT_EQ(row.at("throttled_times"), "4");
+    EXPECT_EQ(row.at("throttled_ns"), "9000");
+    EXPECT_EQ(row.at("cpu_limit"), "1.5");
+    EXPECT_EQ(row.at("memory_bytes"), "4096");
+    EXPECT_FALSE(row.contains("memory_limit_bytes")) << "max is no limit";
+    EXPECT_EQ(row.at("memory_high_bytes"), "8192");
+    EXPECT_EQ(row.at("oom_kills"), "2");
+    EXPECT_EQ(row.at("processes"), "5");
+    EXPECT_FALSE(row.contains("processes_limit"));
+    EXPECT_FALSE(only_row(rows, {{"path", "/"}}).contains("memory_bytes"));
+}
+
+TEST(Cgroups, a_machine_without_version_2_has_none) {
+    Tree tree;
+    EXPECT_TRUE(fact_rows(*make_cgroups(tree.roots())).empty());
+}
+
+TEST(OpenFiles, what_a_process_has_open_is_read_from_its_descriptors) {
+    Tree tree;
+    tree.file("proc/812/comm", "nginx\n");
+    tree.link("proc/812/fd/3", "/var/log/old.log (deleted)");
+    tree.link("proc/812/fd/4", "socket:[99]");
+    const auto rows = fact_rows(*make_open_files(tree.roots()));
+    ASSERT_EQ(rows.size(), 2u);
+    const FactRow log = only_row(rows, {{"fd", "3"}});
+    EXPECT_EQ(log.at("path"), "/var/log/old.log");
+    EXPECT_EQ(log.at("deleted"), "1");
+    EXPECT_EQ(only_row(rows, {{"fd", "4"}}).at("path"), "socket:[99]");
+    EXPECT_EQ(log.at("comm"), "nginx");
+}
+
 TEST(Facts, every_fact_names_its_columns_once_and_explains_them) {
     for (const auto& fact : all_facts()) {
         std::set<std::string_view> names;

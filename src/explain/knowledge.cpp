@@ -54,7 +54,8 @@ Wanted wanted_of(std::string_view word) {
 
 bool matches(const EntryBlock& block, const Wanted& wanted) {
     const auto is_wanted = [&](std::string_view name) {
-        return std::find(wanted.words.begin(), wanted.words.end(), plain_word(name)) != wanted.words.end();
+        return std::any_of(wanted.words.begin(), wanted.words.end(),
+                           [&](const std::string& word) { return is_plain_word(name, word); });
     };
     if (is_wanted(block.key)) return true;
     const std::vector<std::string_view> names = block.names();

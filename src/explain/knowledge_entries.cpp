@@ -9,6 +9,11 @@
 namespace waggle::explain {
 namespace {
 
+char plain_char(char c) {
+    if (c >= 'A' && c <= 'Z') return static_cast<char>(c - 'A' + 'a');
+    return c == ' ' || c == '-' ? '_' : c;
+}
+
 std::string_view first_line_of(std::string_view text) { return text.substr(0, text.find('\n')); }
 
 std::string_view unquoted(std::string_view word) {
@@ -93,9 +98,15 @@ std::optional<std::int64_t> EntryBlock::number() const {
 }
 
 std::string plain_word(std::string_view word) {
-    std::string out = to_lower(trim(word));
-    std::replace_if(out.begin(), out.end(), [](char c) { return c == ' ' || c == '-'; }, '_');
+    std::string out(trim(word));
+    std::transform(out.begin(), out.end(), out.begin(), plain_char);
     return out;
+}
+
+bool is_plain_word(std::string_view word, std::string_view plain) {
+    word = trim(word);
+    return std::equal(word.begin(), word.end(), plain.begin(), plain.end(),
+                      [](char a, char b) { return plain_char(a) == b; });
 }
 
 }  // namespace waggle::explain

@@ -35,5 +35,7 @@ void each_entry(std::string_view file, Visit&& visit) {
 
 // Lower case, with _ for blanks and -: how words are compared.
 std::string plain_word(std::string_view word);
+// Whether plain_word(word) == plain, without making it.
+bool is_plain_word(std::string_view word, std::string_view plain);
 
 }  // namespace waggle::explain

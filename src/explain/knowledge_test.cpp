@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 
 #include "explain/knowledge_files.h"
 
@@ -154,9 +154,10 @@ TEST(KnowledgeOfThisBuild, is_whole_and_answers_at_once) {
     EXPECT_GT(*checked, 500u);
     for (const std::string_view word : {"SOCKET_RCVBUFF", "ENOSPC", "block_rq_issue", "SIGSEGV", "errno 28"})
         EXPECT_THAT(words(*knowledge, word), ::testing::Not(IsEmpty())) << word;
-    const auto before = std::chrono::steady_clock::now();
+    // Processor time: the machine may be busy with other things, the answer may not.
+    const std::clock_t before = std::clock();
     EXPECT_EQ(words(*knowledge, "SOCKET_RCVBUFF").size(), 1u);
-    EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::milliseconds(50));
+    EXPECT_LT(static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC, 0.050);
 }
 
 }  // namespace

@@ -66,7 +66,7 @@ inline RecordWriter<DropRecord> drop_record(const Drop& drop) {
     RecordWriter<DropRecord> record;
     record.fixed.header.pid = drop.pid;
     record.fixed.header.time_ns = drop.time_ns;
-    std::memcpy(record.fixed.header.comm, drop.comm.data(), std::min<std::size_t>(drop.comm.size(), 15));
+    drop.comm.copy(record.fixed.header.comm, 15);
     record.fixed.count = drop.count;
     record.fixed.reason = drop.reason;
     record.fixed.port = drop.port;

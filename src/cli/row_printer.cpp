@@ -99,6 +99,29 @@ std::string RowPrinter::cell(const Row& row, const Column& column) const {
     return format_column(row, column, lookup_);
 }
 
+void RowPrinter::add_mixed(const Row& row, const Shape& shape, std::string& out) {
+    if (!headed_) out += fmt::format("{:<15} {:<13} {:>7} {:<15}\n", "time", "event", "pid", "comm");
+    headed_ = true;
+    std::string time, pid, comm, rest;
+    for (const Column& column : shape.columns) {
+        std::string text = cell(row, column);
+        if (column.name == "time_ns")
+            time = std::move(text);
+        else if (column.name == "pid")
+            pid = std::move(text);
+        else if (column.name == "comm")
+            comm = std::move(text);
+        else if (!text.empty()) {
+            // The unit stands in the value already.
+            std::string_view name = column.name;
+            for (const std::string_view unit : {"_ns", "_bytes"})
+                if (name.ends_with(unit)) name.remove_suffix(unit.size());
+            rest += fmt::format("{}{} {}", rest.empty() ? "" : ", ", name, text);
+        }
+    }
+    out += fmt::format("{:<15} {:<13} {:>7} {:<15} {}\n", time, row.schema().name, pid, comm, rest);
+}
+
 void RowPrinter::add(const Row& row, std::string& out) {
     Shape& shape = shape_of(row.schema());
     if (layout_.json) {
@@ -106,6 +129,7 @@ void RowPrinter::add(const Row& row, std::string& out) {
         out += '\n';
         return;
     }
+    if (layout_.mixed && layout_.fields.empty()) return add_mixed(row, shape, out);
     const auto pad = [&](std::string_view text, std::size_t i) {
         const std::size_t width = shape.widths[i];
         const std::size_t spaces = text.size() < width ? width - text.size() : 0;

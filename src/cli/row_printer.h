@@ -20,6 +20,7 @@ class RowPrinter {
         bool json = false;
         std::uint64_t realtime_minus_monotonic_ns = 0;  // turns time_ns into the time of day
         std::string fields;                             // comma-separated; empty = the default columns
+        bool mixed = false;                             // rows of several schemas will come
     };
     RowPrinter(Layout layout, const Lookup& lookup) : layout_(std::move(layout)), lookup_(lookup) {}
 
@@ -36,11 +37,13 @@ class RowPrinter {
     };
     Shape& shape_of(const Schema& schema);
     std::string cell(const Row& row, const Column& column) const;
+    void add_mixed(const Row& row, const Shape& shape, std::string& out);
 
     Layout layout_;
     Lookup lookup_;
     std::map<const Schema*, Shape> shapes_;
     const Schema* last_ = nullptr;
+    bool headed_ = false;
 };
 
 // "14:03:07.123456" of a time in nanoseconds since 1970, in the local time zone.

@@ -72,12 +72,13 @@ int run_trace(const Options& options) {
     if (!started) return fail(started.error());
     agent::Session& session = **started;
     const SystemClock clock;
-    RowPrinter printer({options.json, clock.realtime_ns() - clock.monotonic_ns(), options.fields},
-                       session.store().lookup());
     std::vector<const Schema*> schemas;
     for (const auto& sensor : session.sensors())
         for (const Schema* schema : sensor->schemas())
             if (is_events(*schema)) schemas.push_back(schema);
+    RowPrinter printer(
+        {options.json, clock.realtime_ns() - clock.monotonic_ns(), options.fields, schemas.size() > 1},
+        session.store().lookup());
     if (auto known = printer.check_fields(schemas); !known) return fail(known.error());
     std::uint64_t printed = 0;
     bool ended = false;

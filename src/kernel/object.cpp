@@ -98,7 +98,9 @@ struct Object::State {
     Result<void> reopen() {
         close();
         captured_log.clear();
-        LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = name.c_str());
+        bpf_object_open_opts options{};
+        options.sz = sizeof options;
+        options.object_name = name.c_str();
         object = bpf_object__open_mem(elf.data(), elf.size(), &options);
         if (!object) return Error{fmt::format("open {}: {}", name, last_words(errno))};
         for (const auto& [variable, value] : constants)

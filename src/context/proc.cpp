@@ -85,21 +85,25 @@ std::optional<ProcStat> Proc::stat(std::uint32_t pid) const {
     return parse_stat(text);
 }
 
-std::string Proc::exe(std::uint32_t pid) const {
-    const Path link = path_of(pid, "exe");
+std::string Proc::link(std::uint32_t pid, const char* file) const {
     char target[PATH_MAX];
-    const ssize_t length = ::readlinkat(root_.get(), link.data(), target, sizeof target);
-    if (length <= 0) return {};
-    std::string_view path(target, static_cast<std::size_t>(length));
+    const ssize_t length = ::readlinkat(root_.get(), path_of(pid, file).data(), target, sizeof target);
+    return length > 0 ? std::string(target, static_cast<std::size_t>(length)) : std::string();
+}
+
+std::string Proc::exe(std::uint32_t pid) const {
+    std::string path = link(pid, "exe");
     constexpr std::string_view mark = " (deleted)";
     if (path.ends_with(mark)) {
         // A file can be named so. Only of one that is gone it is the kernel's mark.
         struct stat file{};
-        if (::fstatat(root_.get(), link.data(), &file, 0) != 0 || file.st_nlink == 0)
-            path.remove_suffix(mark.size());
+        if (::fstatat(root_.get(), path_of(pid, "exe").data(), &file, 0) != 0 || file.st_nlink == 0)
+            path.resize(path.size() - mark.size());
     }
-    return std::string(path);
+    return path;
 }
+
+std::string Proc::cwd(std::uint32_t pid) const { return link(pid, "cwd"); }
 
 std::string Proc::cgroup(std::uint32_t pid) const { return read(pid, "cgroup"); }
 

@@ -34,6 +34,8 @@ class Proc {
     // Path of the executable, without the kernel's " (deleted)"; empty for kernel threads and where reading
     // is refused.
     std::string exe(std::uint32_t pid) const;
+    // The working directory; empty where it cannot be read.
+    std::string cwd(std::uint32_t pid) const;
     // The text of /proc/PID/cgroup; empty where it cannot be read.
     std::string cgroup(std::uint32_t pid) const;
 
@@ -49,6 +51,7 @@ class Proc {
   private:
     explicit Proc(OwnedFd root) : root_(std::move(root)) {}
     std::string read(std::uint32_t pid, const char* file) const;
+    std::string link(std::uint32_t pid, const char* file) const;
     std::vector<std::uint32_t> pids() const;
 
     OwnedFd root_;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "context/process_directory.h"
 
+#include <unistd.h>
+
 #include <list>
 #include <optional>
 #include <unordered_map>
@@ -270,10 +272,7 @@ struct ProcessDirectory::State {
         switch (lesson.moment) {
             case Moment::exec:
                 subject.exe = row.text(*lesson.exe);
-                // A relative name means nothing elsewhere; runc starts containers by /proc/self/fd/N.
-                if (!subject.exe.starts_with('/') || subject.exe.starts_with("/proc/") ||
-                    subject.exe.starts_with("/dev/fd/"))
-                    if (std::string path = exe_of(entry); !path.empty()) subject.exe = std::move(path);
+                if (std::string path = whole_path(entry); !path.empty()) subject.exe = std::move(path);
                 // Without v2 alone only /proc tells where whoever started it has put it just before.
                 if (!paths.unified()) entry.cgroup_stale = true;
                 break;
@@ -287,11 +286,23 @@ struct ProcessDirectory::State {
         }
     }
 
-    // While it runs; empty afterwards, and when the pid has passed on.
-    std::string exe_of(const Entry& entry) const {
+    // Where the name under which a process was executed means nothing elsewhere: what it stands for. Relative
+    // names do, and those by which runc and fexecve execute an open file. Empty where it cannot be found.
+    std::string whole_path(const Entry& entry) const {
+        const std::string& exe = entry.subject->exe;
+        const bool relative = !exe.starts_with('/');
+        if (!relative && !exe.starts_with("/proc/") && !exe.starts_with("/dev/fd/")) return {};
         std::string path = proc.exe(entry.key.pid);
         const std::optional<ProcStat> stat = proc.stat(entry.key.pid);
-        return stat && stat->start_ticks == entry.key.start_ticks ? path : std::string();
+        if (stat && stat->start_ticks == entry.key.start_ticks) return path;
+        // It is gone. Its parent's directory was its own unless it changed it; that the file is there tells.
+        path = relative && !exe.empty() ? proc.cwd(entry.subject->parent_pid) : std::string();
+        if (path.empty()) return {};
+        std::string_view name = exe;
+        while (name.starts_with("./")) name.remove_prefix(2);
+        if (!path.ends_with('/')) path += '/';
+        path += name;
+        return ::access(path.c_str(), X_OK) == 0 ? path : std::string();
     }
 };
 

@@ -232,6 +232,19 @@ TEST_F(Directory, a_relative_name_is_made_whole_while_the_process_runs) {
     EXPECT_EQ(subject({44, 90 * tick_ns + 1}).exe, "./crash");
 }
 
+TEST_F(Directory, a_relative_name_of_a_process_that_is_gone_is_found_where_its_parent_works) {
+    const TestDirectory work;
+    work.write("crash", "");
+    std::filesystem::permissions(work.path() + "/crash", std::filesystem::perms::owner_all);
+    proc.add({.pid = 42, .start_ticks = 77, .cwd = work.path()});
+    open();
+    const Who parent{42, 77 * tick_ns + 3};
+    learn(exec_schema, {43, 90 * tick_ns + 1}, parent, "crash", "./crash");
+    EXPECT_EQ(subject({43, 90 * tick_ns + 1}).exe, work.path() + "/crash");
+    learn(exec_schema, {44, 90 * tick_ns + 1}, parent, "other", "./other");
+    EXPECT_EQ(subject({44, 90 * tick_ns + 1}).exe, "./other");
+}
+
 TEST_F(Directory, other_rows_teach_nothing) {
     open();
     learn(other_schema, {43, 90 * tick_ns + 1}, {1, 1}, "x", "/bin/x");

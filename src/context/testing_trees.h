@@ -56,6 +56,7 @@ class TestProc : public TestDirectory {
         std::uint64_t start_ticks = 100;
         std::string exe = "/usr/bin/worker";
         std::string cgroup = "0::/\n";
+        std::string cwd = "/";
     };
     void add(const Process& process) const {
         const std::string pid = std::to_string(process.pid);
@@ -64,6 +65,8 @@ class TestProc : public TestDirectory {
                           process.comm, process.parent_pid, process.start_ticks));
         write(pid + "/cgroup", process.cgroup);
         std::filesystem::remove(path() + "/" + pid + "/exe");
+        std::filesystem::remove(path() + "/" + pid + "/cwd");
+        std::filesystem::create_symlink(process.cwd, path() + "/" + pid + "/cwd");
         if (!process.exe.empty()) std::filesystem::create_symlink(process.exe, path() + "/" + pid + "/exe");
     }
     void remove(std::uint32_t pid) const { std::filesystem::remove_all(path() + "/" + std::to_string(pid)); }

@@ -10,6 +10,8 @@
 #include "cli/command.h"
 #include "cli/row_printer.h"
 #include "sinks/json.h"
+#include "sinks/layout.h"
+#include "sinks/result_text.h"
 
 namespace waggle::cli {
 namespace {
@@ -59,8 +61,29 @@ void sort_and_cut(explain::ResultSet& result, const Options& options, std::size_
     }
 }
 
+// A pipe has no width to keep to.
+sinks::TerminalStyle style_of_table() {
+    sinks::TerminalStyle style = style_of_stdout();
+    if (!stdout_is_terminal()) style.width = 100'000;
+    return style;
+}
+
 std::string result_text(const explain::ResultSet& result, const Options& options) {
-    return options.json ? sinks::result_json_lines(result) : sinks::render_result(result, style_of_stdout());
+    return options.json ? sinks::result_json_lines(result) : sinks::render_result(result, style_of_table());
+}
+
+// A screen of the busiest keeps one line a row: the last columns go where there is no room for them.
+void leave_out_what_does_not_fit(explain::ResultSet& result) {
+    const sinks::Columns texts = sinks::columns_of_result(result);
+    std::size_t width = 0, fit = 0;
+    for (; fit < texts.head.size(); ++fit) {
+        std::size_t column = sinks::display_width(texts.head[fit]);
+        for (const auto& row : texts.rows) column = std::max(column, sinks::display_width(row[fit]));
+        width += column + 2;
+        if (width > style_of_table().width + 2) break;
+    }
+    result.columns.resize(std::max<std::size_t>(fit, 1));
+    for (auto& row : result.rows) row.resize(result.columns.size());
 }
 
 }  // namespace
@@ -122,6 +145,7 @@ int run_top(const Options& options) {
             return;
         }
         sort_and_cut(*result, options, 20);
+        if (!options.json) leave_out_what_does_not_fit(*result);
         const bool redraw = stdout_is_terminal() && !options.json && !last;
         if (!print((redraw ? "\033[H\033[2J" : "") + result_text(*result, options))) ended = true;
     };

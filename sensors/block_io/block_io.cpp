@@ -8,13 +8,12 @@
 #include <cstdio>
 #include <cstring>
 #include <map>
-#include <optional>
 
 #include "base/clock.h"
 #include "base/text.h"
 #include "block_io.skel.h"
-#include "kernel/probes.h"
 #include "sensors/block_io/block_io.event.h"
+#include "sensors/probed_sensor.h"
 
 namespace waggle::sensors {
 namespace {
@@ -187,7 +186,7 @@ constexpr std::uint32_t total_counter = offsetof(block_io_total_event, requests)
 constexpr std::uint32_t total_counters = (sizeof(block_io_total_event) - total_counter) / 8;
 constexpr std::uint32_t forget_totals_after = 30;
 
-class BlockIo final : public Sensor {
+class BlockIo final : public ProbedSensor {
   public:
     std::string_view name() const override { return "block_io"; }
     std::string_view question() const override {
@@ -196,22 +195,18 @@ class BlockIo final : public Sensor {
     std::span<const Schema* const> schemas() const override { return all_schemas; }
 
     Result<void> start(const StartOptions& options, Names& names) override {
-        std::size_t size = 0;
-        const void* elf = block_io_bpf__elf_bytes(&size);
-        auto opened = kernel::Probes::open("block_io", {static_cast<const std::byte*>(elf), size},
-                                           {options.only_pid, options.only_cgroup_id, options.only_comm,
-                                            options.mode == Mode::events, options.ring_bytes});
+        auto opened = open(block_io_bpf__elf_bytes, options);
         if (!opened) return opened.error();
         if (auto loaded = opened->load(moments); !loaded) return loaded;
         if (auto prepared = prepare(*opened); !prepared) return prepared;
         names.resolve_with("block_operation", operation_name);
         names.resolve_with("block_flags", flags_name);
         names.resolve_with("errno", errno_name);
-        probes_.emplace(std::move(*opened));
+        run(std::move(*opened));
         return {};
     }
     void stop() override {
-        probes_.reset();
+        ProbedSensor::stop();
         devices_.clear();
     }
 
@@ -235,16 +230,11 @@ SELECT sum(requests) * 1e9 / max(covers_ns) AS requests_per_second,
        max(busy_ns * 100.0 / covers_ns) AS busiest_disk_percent FROM d WHERE covers_ns > 0)";
     }
 
-    int ready_fd() const override { return probes_->ready_fd(); }
-    void drain(const RecordSink& sink) override { probes_->drain(sink); }
-    bool prepare_to_wait() override { return probes_->prepare_to_wait(); }
     void snapshot(const RecordSink& sink) override {
         now_ns_ = SystemClock().monotonic_ns();
-        probes_->snapshot(sink);
+        ProbedSensor::snapshot(sink);
         last_ns_ = now_ns_;
     }
-    std::vector<HookUse> hooks() const override { return probes_->hooks(); }
-    std::vector<Loss> losses() const override { return probes_->losses(); }
 
   private:
     struct Counted {
@@ -324,7 +314,6 @@ SELECT sum(requests) * 1e9 / max(covers_ns) AS requests_per_second,
         state.row.in_flight = 0;
     }
 
-    std::optional<kernel::Probes> probes_;
     int devices_fd_ = -1;
     std::uint64_t now_ns_ = 0;   // of the snapshot being taken
     std::uint64_t last_ns_ = 0;  // of the one before

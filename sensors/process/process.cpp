@@ -6,10 +6,9 @@
 
 #include <csignal>
 #include <cstring>
-#include <optional>
 
-#include "kernel/probes.h"
 #include "process.skel.h"
+#include "sensors/probed_sensor.h"
 #include "sensors/process/process.event.h"
 
 namespace waggle::sensors {
@@ -78,7 +77,7 @@ std::string signal_name(std::uint64_t number) {
     return name ? fmt::format("SIG{}", name) : std::string();
 }
 
-class Process final : public Sensor {
+class Process final : public ProbedSensor {
   public:
     std::string_view name() const override { return "process"; }
     std::string_view question() const override { return "Which processes start and end, and how?"; }
@@ -94,11 +93,7 @@ class Process final : public Sensor {
             {"fork", fork, "Processes that never start a program of their own are seen only when they end.",
              false},
             {"exit", exit, "How processes end is not seen.", true}};
-        std::size_t size = 0;
-        const void* elf = process_bpf__elf_bytes(&size);
-        auto opened = kernel::Probes::open("process", {static_cast<const std::byte*>(elf), size},
-                                           {options.only_pid, options.only_cgroup_id, options.only_comm,
-                                            options.mode == Mode::events, options.ring_bytes});
+        auto opened = open(process_bpf__elf_bytes, options);
         if (!opened) return opened.error();
         const std::uint32_t arguments =
             options.mode == Mode::events ? PROCESS_ARGUMENTS_MAX : PROCESS_ARGUMENTS_FEW;
@@ -107,10 +102,9 @@ class Process final : public Sensor {
         if (auto set = opened->object().set_constant("page_bytes", page); !set) return set;
         if (auto loaded = opened->load(moments); !loaded) return loaded;
         names.resolve_with("signal", signal_name);
-        probes_.emplace(std::move(*opened));
+        run(std::move(*opened));
         return {};
     }
-    void stop() override { probes_.reset(); }
 
     std::string_view top_query() const override {
         return R"(WITH ended AS MATERIALIZED (
@@ -130,16 +124,6 @@ ORDER BY started DESC, comm)";
            / w.seconds AS failed_per_second
 FROM window w)";
     }
-
-    int ready_fd() const override { return probes_->ready_fd(); }
-    void drain(const RecordSink& sink) override { probes_->drain(sink); }
-    bool prepare_to_wait() override { return probes_->prepare_to_wait(); }
-    void snapshot(const RecordSink& sink) override { probes_->snapshot(sink); }
-    std::vector<HookUse> hooks() const override { return probes_->hooks(); }
-    std::vector<Loss> losses() const override { return probes_->losses(); }
-
-  private:
-    std::optional<kernel::Probes> probes_;
 };
 
 }  // namespace

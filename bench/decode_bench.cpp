@@ -13,61 +13,108 @@ namespace {
 constexpr std::size_t record_count =
     1024;  // stays in the second-level cache, as what just crossed the ring does
 
+// Each does one pass over all records and says whether it could.
+
 // Sensor::read: the record checked and seen as a row.
-void read(benchmark::State& state, const Kind& kind) {
-    const Records records(kind.schema(), kind.index, record_count);
-    for (auto _ : state)
+class Read {
+  public:
+    explicit Read(const Kind& kind) : kind_(kind) {}
+    bool pass(const Records& records) {
         for (const Bytes record : records.all()) {
-            Result<Row> row = kind.sensor->read(record);
-            if (!row) return state.SkipWithError(row.error().message.c_str());
+            Result<Row> row = kind_.sensor->read(record);
+            if (!row) return false;
             benchmark::DoNotOptimize(*row);
         }
-    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * record_count));
-}
+        return true;
+    }
+
+  private:
+    const Kind& kind_;
+};
 
 // The same, and the row copied into its table, which is full and gives up its oldest.
-void read_and_append(benchmark::State& state, const Kind& kind) {
-    const Records records(kind.schema(), kind.index, record_count);
-    Table table(kind.schema(), 1u << 20);
-    for (auto _ : state)
+class Append {
+  public:
+    explicit Append(const Kind& kind) : kind_(kind), table_(kind.schema(), 1u << 20) {}
+    bool pass(const Records& records) {
         for (const Bytes record : records.all()) {
-            const Result<Row> row = kind.sensor->read(record);
-            if (!row) return state.SkipWithError(row.error().message.c_str());
-            table.append(*row);
+            const Result<Row> row = kind_.sensor->read(record);
+            if (!row) return false;
+            table_.append(*row);
         }
+        return true;
+    }
+
+  private:
+    const Kind& kind_;
+    Table table_;
+};
+
+// Every column of every row, as SQL and every sink reads it.
+class ReadColumns {
+  public:
+    explicit ReadColumns(const Kind& kind) : schema_(kind.schema()), columns_(columns_of(schema_)) {}
+    bool pass(const Records& records) {
+        for (const Bytes record : records.all()) {
+            const Row row(schema_, record);
+            for (const Column& column : columns_) {
+                read_column(row, column, lookup_, value_);
+                benchmark::DoNotOptimize(value_);
+            }
+        }
+        return true;
+    }
+
+  private:
+    const Schema& schema_;
+    std::vector<Column> columns_;
+    Names names_;
+    Lookup lookup_{&names_, nullptr};
+    Value value_;
+};
+
+template <class Work>
+void measure(benchmark::State& state, const Kind& kind) {
+    const Records records(kind.schema(), kind.index, record_count);
+    Work work(kind);
+    for (auto _ : state)
+        if (!work.pass(records)) return state.SkipWithError("a record was refused");
     state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * record_count));
 }
 
-// Every column of every row, as SQL and every sink reads it.
-void read_columns(benchmark::State& state, const Kind& kind) {
-    const Records records(kind.schema(), kind.index, record_count);
-    const std::vector<Column> columns = columns_of(kind.schema());
-    Names names;
-    const Lookup lookup{&names, nullptr};
-    Value value;
-    for (auto _ : state)
-        for (const Bytes record : records.all()) {
-            const Row row(kind.schema(), record);
-            for (const Column& column : columns) {
-                read_column(row, column, lookup, value);
-                benchmark::DoNotOptimize(value);
-            }
-        }
-    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * record_count));
-    state.counters["columns"] = static_cast<double>(columns.size());
+template <class Work>
+bool repeat_passes(const Kind& kind, std::size_t items) {
+    const Records records(kind.schema(), kind.index, 1000);
+    Work work(kind);
+    for (std::size_t done = 0; done < items; done += 1000)
+        if (!work.pass(records)) return false;
+    return true;
 }
 
 }  // namespace
 
 void register_decode() {
     static const std::vector<Kind> kinds = all_kinds();
+    const auto add = [](const std::string& name, void (*run)(benchmark::State&, const Kind&),
+                        const Kind& kind) {
+        benchmark::RegisterBenchmark(name.c_str(),
+                                     [run, &kind](benchmark::State& state) { run(state, kind); });
+    };
     for (const Kind& kind : kinds) {
-        benchmark::RegisterBenchmark(("read/" + kind.name).c_str(), [&](auto& state) { read(state, kind); });
-        benchmark::RegisterBenchmark(("append/" + kind.name).c_str(),
-                                     [&](auto& state) { read_and_append(state, kind); });
-        benchmark::RegisterBenchmark(("columns/" + kind.name).c_str(),
-                                     [&](auto& state) { read_columns(state, kind); });
+        add("read/" + kind.name, measure<Read>, kind);
+        add("append/" + kind.name, measure<Append>, kind);
+        add("columns/" + kind.name, measure<ReadColumns>, kind);
     }
+}
+
+bool repeat(std::string_view name, std::size_t items) {
+    if (name == "ring_to_table") return repeat_ring(items);
+    for (const Kind& kind : all_kinds()) {
+        if (name == "read/" + kind.name) return repeat_passes<Read>(kind, items);
+        if (name == "append/" + kind.name) return repeat_passes<Append>(kind, items);
+        if (name == "columns/" + kind.name) return repeat_passes<ReadColumns>(kind, items);
+    }
+    return false;
 }
 
 }  // namespace waggle::bench

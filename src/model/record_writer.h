@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstring>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -22,7 +23,7 @@ class RecordWriter {
     // RecordWriter<nft_rule_fact> w; w.text(&nft_rule_fact::rule, "tcp dport 7777 drop");
     void text(waggle_text Struct::* member, std::string_view value) {
         fixed.*member = {static_cast<__u32>(sizeof(Struct) + tail_.size()), static_cast<__u32>(value.size())};
-        tail_.insert(tail_.end(), value.begin(), value.end());
+        tail_.append(value);
     }
 
     // The whole record; valid until the next call on this writer. Sets header.size where the struct has a
@@ -43,7 +44,7 @@ class RecordWriter {
     }
 
   private:
-    std::vector<char> tail_;
+    std::string tail_;
     std::vector<std::uint64_t> record_;  // u64: keeps the record 8-byte aligned
 };
 

@@ -24,7 +24,7 @@ class Counter final : public agent::RecordingVisitor {
         ++rows;
     }
     void on_name(std::string_view, std::uint64_t, std::string_view) override {}
-    void on_subject(const Subject&) override {}
+    void on_subject(const agent::SubjectKey&, Subject) override {}
     void on_memory(std::size_t) override {}
     void on_moment(agent::RecordedMoment) override {}
 

@@ -106,3 +106,42 @@ static __always_inline int waggle_block_errno(blk_status_t status) {
     }
     return 5;
 }
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+/* Until 6.1 a tag was present when vlan_present said so; then vlan_all != 0 does (354259fa73e2 "net:
+ * remove skb->vlan_present"). */
+struct sk_buff___with_vlan_present {
+    __u8 vlan_present : 1;
+};
+/* 6.18 keeps the socket's inode number in the sock itself (5d6b58c932ec "net: lockless sock_i_ino()"). */
+struct sock___with_ino {
+    unsigned long sk_ino;
+};
+#pragma clang attribute pop
+
+/* The VLAN tag that the card or the stack took out of the packet: TCI, or 0 without one. */
+static __always_inline __u16 waggle_vlan_tci(struct sk_buff* skb) {
+    const struct sk_buff___with_vlan_present* old = (const void*)skb;
+    if (bpf_core_field_exists(old->vlan_present)) {
+        if (!BPF_CORE_READ_BITFIELD(old, vlan_present)) return 0;
+    } else if (!skb->vlan_proto) {
+        return 0;
+    }
+    return skb->vlan_tci;
+}
+
+/* Until 6.3 icmpv6_rcv() freed without a reason also what it had dealt with well: the ordinary talk of
+ * neighbours. The reasons came together (545dbcd124b0 "ipv6: icmp6: add drop reason support to
+ * ndisc_rcv()" and the seven after it). */
+static __always_inline _Bool waggle_icmp6_gives_no_reason(void) {
+    return !bpf_core_enum_value_exists(enum skb_drop_reason, SKB_DROP_REASON_IPV6_NDISC_BAD_OPTIONS);
+}
+
+/* Number of the inode of an internet or packet socket; 0 once no process holds it. */
+static __always_inline __u64 waggle_socket_inode(struct sock* sk) {
+    struct sock___with_ino* with_ino = (void*)sk;
+    if (bpf_core_field_exists(with_ino->sk_ino)) return BPF_CORE_READ(with_ino, sk_ino);
+    /* Before, socket and inode lie in one block (struct socket_alloc), the socket first. */
+    struct socket_alloc* both = (struct socket_alloc*)BPF_CORE_READ(sk, sk_socket);
+    return both ? BPF_CORE_READ(both, vfs_inode.i_ino) : 0;
+}

@@ -59,7 +59,9 @@ enum { BPF_LOCAL_STORAGE_GET_F_CREATE = 1 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
-struct pt_regs;
+struct pt_regs {
+    unsigned long orig_ax;
+};
 struct list_head {
     struct list_head *next, *prev;
 };
@@ -116,6 +118,7 @@ struct task_struct {
     struct signal_struct* signal;
     struct mm_struct* mm;
     struct css_set* cgroups;
+    void* stack;
 };
 struct super_block;
 struct inode {
@@ -124,15 +127,6 @@ struct inode {
 };
 struct file {
     struct inode* f_inode;
-};
-struct sock_common {
-    unsigned short skc_family;
-};
-struct sock {
-    struct sock_common __sk_common;
-};
-struct socket {
-    struct sock* sk;
 };
 struct seq_file;
 struct bpf_iter_meta {
@@ -241,6 +235,109 @@ typedef struct {
 struct folio {
     memdesc_flags_t flags;
     unsigned int _nr_pages;
+};
+
+/* network */
+/* Numbers differ between kernels; read them with bpf_core_enum_value. */
+enum skb_drop_reason {
+    SKB_DROP_REASON_NOT_SPECIFIED = 2,
+    SKB_DROP_REASON_SOCKET_CLOSE = 4,
+    SKB_DROP_REASON_OTHERHOST = 13,
+    SKB_DROP_REASON_TCP_OLD_DATA = 34,
+    SKB_DROP_REASON_TCP_OFOMERGE = 36,
+    SKB_DROP_REASON_TCP_RFC7323_PAWS_ACK = 38,
+    SKB_DROP_REASON_TCP_OLD_SEQUENCE = 42,
+    SKB_DROP_REASON_TCP_OLD_ACK = 50,
+    SKB_DROP_REASON_TCP_OFO_DROP = 54,
+    SKB_DROP_REASON_CPU_BACKLOG = 76,
+    SKB_DROP_REASON_XDP = 77,
+    SKB_DROP_REASON_IP_INNOROUTES = 93,
+    SKB_DROP_REASON_DUP_FRAG = 100,
+    SKB_DROP_REASON_IPV6_NDISC_BAD_OPTIONS = 108,
+    SKB_DROP_REASON_IPV6_NDISC_NS_OTHERHOST = 109,
+    SKB_DROP_REASON_QUEUE_PURGE = 110,
+    SKB_DROP_REASON_MAC_IEEE_MAC_CONTROL = 124,
+};
+struct ns_common {
+    unsigned int inum;
+};
+struct net_device;
+struct net {
+    struct ns_common ns;
+    struct net_device* loopback_dev;
+};
+typedef struct {
+    struct net* net;
+} possible_net_t;
+struct net_device {
+    int ifindex;
+    possible_net_t nd_net;
+    char name[16];
+    struct list_head dev_list;
+};
+struct dst_ops {
+    unsigned short family;
+};
+struct dst_entry {
+    struct net_device* dev;
+    struct dst_ops* ops;
+    unsigned short flags;
+    short error;
+};
+struct rtable {
+    struct dst_entry dst;
+    __u16 rt_type;
+};
+struct rt6_info {
+    struct dst_entry dst;
+    u32 rt6i_flags;
+};
+struct sock;
+struct socket {
+    struct sock* sk;
+};
+struct socket_alloc {
+    struct inode vfs_inode;
+};
+typedef struct {
+    unsigned int val;
+} kuid_t;
+struct sock_cgroup_data {
+    struct cgroup* cgroup;
+};
+struct sock_common {
+    __u16 skc_num;
+    unsigned short skc_family;
+    unsigned char skc_state;
+    possible_net_t skc_net;
+};
+struct sock {
+    struct sock_common __sk_common;
+    struct socket* sk_socket;
+    kuid_t sk_uid;
+    struct sock_cgroup_data sk_cgrp_data;
+};
+struct skb_shared_info {
+    unsigned short gso_size;
+    unsigned short gso_segs;
+};
+struct sk_buff {
+    struct net_device* dev; /* or dev_scratch, or a tree's pointer: see device_of() in packet_drop */
+    struct sock* sk;
+    unsigned long _skb_refdst;
+    unsigned int len;
+    __u8 pkt_type : 3;
+    int skb_iif;
+    __be16 vlan_proto;
+    __u16 vlan_tci;
+    __be16 protocol;
+    __u16 transport_header;
+    __u16 network_header;
+    __u16 mac_header;
+    unsigned int tail;
+    unsigned int end;
+    unsigned char* head;
+    unsigned char* data;
 };
 
 #pragma clang attribute pop

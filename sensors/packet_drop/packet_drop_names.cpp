@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sensors/packet_drop/packet_drop_names.h"
+
+#include <fmt/core.h>
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "kernel/btf_names.h"
+#include "kernel/symbols.h"
+#include "sensors/packet_drop/packet_drop.event.h"
+
+namespace waggle::sensors {
+namespace {
+
+struct Number {
+    std::uint64_t value;
+    std::string_view name;
+};
+
+constexpr Number directions[] = {
+    {packet_direction_unknown, "unknown"},
+    {packet_direction_in, "in"},
+    {packet_direction_forward, "forward"},
+    {packet_direction_out, "out"},
+};
+constexpr Number things[] = {
+    {freed_thing_packet, "packet"},
+    {freed_thing_unix, "UNIX socket message"},
+    {freed_thing_netlink, "netlink message"},
+    {freed_thing_other, "other message"},
+};
+// As /etc/protocols names them, which is also what nft, iptables and ss print.
+constexpr Number protocols[] = {
+    {0, "hopopt"},      {1, "icmp"},       {2, "igmp"},
+    {4, "ipip"},        {6, "tcp"},        {17, "udp"},
+    {33, "dccp"},       {41, "ipv6"},      {43, "ipv6-route"},
+    {44, "ipv6-frag"},  {46, "rsvp"},      {47, "gre"},
+    {50, "esp"},        {51, "ah"},        {58, "icmpv6"},
+    {59, "ipv6-nonxt"}, {60, "ipv6-opts"}, {88, "eigrp"},
+    {89, "ospf"},       {103, "pim"},      {108, "ipcomp"},
+    {112, "vrrp"},      {115, "l2tp"},     {132, "sctp"},
+    {136, "udplite"},   {137, "mpls"},     {PACKET_DROP_NO_PROTOCOL, "none"},
+};
+// include/uapi/linux/if_ether.h
+constexpr Number ether_types[] = {
+    {0x0000, "none"},
+    {0x0003, "all"},
+    {0x0004, "802.2"},
+    {0x000c, "can"},
+    {0x0800, "ipv4"},
+    {0x0806, "arp"},
+    {0x8035, "rarp"},
+    {0x8100, "802.1q"},
+    {0x86dd, "ipv6"},
+    {0x8809, "slow"},
+    {0x8847, "mpls"},
+    {0x8848, "mpls-multicast"},
+    {0x8863, "pppoe-discovery"},
+    {0x8864, "pppoe"},
+    {0x888e, "eapol"},
+    {0x88a8, "802.1ad"},
+    {0x88cc, "lldp"},
+    {0x88e5, "macsec"},
+    {0x88f7, "ptp"},
+};
+
+void set_all(Names& names, std::string_view dictionary, std::span<const Number> numbers) {
+    for (const Number& number : numbers) names.set(dictionary, number.value, std::string(number.name));
+}
+
+std::string tcp_flags_text(std::uint64_t flags) {
+    static constexpr std::string_view bits[] = {"FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"};
+    std::string text;
+    for (std::size_t i = 0; i < std::size(bits); ++i)
+        if (flags >> i & 1) text += (text.empty() ? "" : "|") + std::string(bits[i]);
+    return text.empty() ? "none" : text;
+}
+
+// The subsystem's reasons are known only while its module is loaded, and it may be loaded after us.
+class DropReasons {
+  public:
+    std::string name(std::uint64_t reason) {
+        if (!names_ || (reason >> 16 != 0 && !names_->contains(reason))) read();
+        const auto found = names_->find(reason);
+        return found == names_->end() ? std::string() : found->second;
+    }
+
+  private:
+    void read() {
+        Result<kernel::EnumNames> names = kernel::drop_reason_names();
+        names_ = names ? std::move(*names) : kernel::EnumNames();
+    }
+    std::optional<kernel::EnumNames> names_;
+};
+
+// Read anew when an address is not known, as a module may have been loaded since; but not for ever, as some
+// addresses never get a name.
+class Places {
+  public:
+    explicit Places(OwnedFd file) : file_(std::move(file)) {}
+    std::string name(std::uint64_t address) {
+        if (address == 0) return {};
+        if (symbols_)
+            if (std::string known = to_string(symbols_->find_return(address)); !known.empty()) return known;
+        if (reads_ == most_reads) return {};
+        ++reads_;
+        Result<kernel::Symbols> symbols = kernel::Symbols::read(file_);
+        if (!symbols) return {};
+        symbols_ = std::move(*symbols);
+        return to_string(symbols_->find_return(address));
+    }
+
+  private:
+    static constexpr int most_reads = 16;
+    OwnedFd file_;
+    int reads_ = 0;
+    std::optional<kernel::Symbols> symbols_;
+};
+
+}  // namespace
+
+Result<void> name_packet_drops(Names& names) {
+    set_all(names, "packet_direction", directions);
+    set_all(names, "freed_thing", things);
+    set_all(names, "ip_protocol", protocols);
+    set_all(names, "ether_type", ether_types);
+    names.resolve_with("tcp_flags", tcp_flags_text);
+    names.resolve_with("drop_reason", [reasons = std::make_shared<DropReasons>()](std::uint64_t reason) {
+        return reasons->name(reason);
+    });
+    Result<OwnedFd> file = kernel::Symbols::open();
+    if (!file) return file.error();
+    names.resolve_with("kernel_symbol", [places = std::make_shared<Places>(std::move(*file))](
+                                            std::uint64_t address) { return places->name(address); });
+    return {};
+}
+
+}  // namespace waggle::sensors

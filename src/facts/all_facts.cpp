@@ -10,9 +10,9 @@ std::vector<std::unique_ptr<Fact>> all_facts(const Roots& roots) {
     facts.push_back(make_sockets(roots, reading));
     facts.push_back(make_past_listeners(roots, reading));
     for (const auto make :
-         {make_firewall_rules, make_sysctls, make_net_counters, make_interfaces, make_routes, make_neighbours,
-          make_qdiscs, make_block_devices, make_mounts, make_processes, make_cgroups, make_open_files,
-          make_bpf_programs, make_bpf_maps, make_bpf_links})
+         {make_firewall_rules, make_sysctls, make_net_counters, make_network_namespaces, make_interfaces,
+          make_routes, make_neighbours, make_qdiscs, make_block_devices, make_mounts, make_processes,
+          make_cgroups, make_open_files, make_bpf_programs, make_bpf_maps, make_bpf_links})
         facts.push_back(make(roots));
     return facts;
 }

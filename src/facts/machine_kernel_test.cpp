@@ -37,6 +37,19 @@ TEST(MachineKernel, interfaces_of_another_namespace_have_their_state_and_counts)
     EXPECT_EQ(lo.at("rx_bytes"), std::to_string(6 * (20 + 8 + 10)));
 }
 
+TEST(MachineKernel, network_namespaces_say_how_to_enter_them) {
+    const NetnsProcess inside([] { return 0; });
+    const auto rows = fact_rows(*make_network_namespaces({}));
+    const FactRow row = only_row(rows, {{"netns", inside.inode()}});
+    EXPECT_EQ(row.at("path"), inside.path("ns/net"));
+    EXPECT_EQ(row.at("pid"), inside.pid());
+    EXPECT_EQ(row.at("comm"), "netns-child");
+    EXPECT_EQ(row.at("processes"), "1");
+    EXPECT_EQ(row.at("own"), "0");
+    const FactRow own = only_row(rows, {{"own", "1"}});
+    EXPECT_EQ("net:[" + own.at("netns") + "]", std::filesystem::read_symlink("/proc/self/ns/net").string());
+}
+
 TEST(MachineKernel, routes_neighbours_and_queues_of_another_namespace_are_read) {
     const NetnsProcess inside([] {
         return std::system(

@@ -20,6 +20,7 @@ std::unique_ptr<Fact> make_past_listeners(const Roots& roots, std::shared_ptr<So
 std::unique_ptr<Fact> make_firewall_rules(const Roots& roots);
 std::unique_ptr<Fact> make_sysctls(const Roots& roots);
 std::unique_ptr<Fact> make_net_counters(const Roots& roots);
+std::unique_ptr<Fact> make_network_namespaces(const Roots& roots);
 std::unique_ptr<Fact> make_interfaces(const Roots& roots);
 std::unique_ptr<Fact> make_block_devices(const Roots& roots);
 std::unique_ptr<Fact> make_processes(const Roots& roots);

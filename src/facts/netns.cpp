@@ -44,18 +44,24 @@ std::vector<NetworkNamespace> network_namespaces(const Roots& roots) {
     const auto own =
         size > 0 ? static_cast<std::uint32_t>(inode_of_link({link, static_cast<std::size_t>(size)}, "net"))
                  : 0;
-    if (own) found[own] = {own, roots.proc + "/thread-self/ns/net", true};
+    if (own) found[own] = {own, roots.proc + "/thread-self/ns/net", true, 0, 0, {}};
     for (const std::uint32_t pid : proc.pids()) {
         const auto inode = static_cast<std::uint32_t>(inode_of_link(proc.link(pid, "ns/net"), "net"));
-        if (inode && !found.contains(inode))
-            found[inode] = {inode, fmt::format("{}/{}/ns/net", roots.proc, pid), false};
+        if (!inode) continue;
+        NetworkNamespace& netns = found[inode];
+        if (netns.inode == 0) netns = {inode, fmt::format("{}/{}/ns/net", roots.proc, pid), false, 0, 0, {}};
+        if (netns.pid == 0) netns.pid = pid;
+        ++netns.processes;
     }
     const std::unique_ptr<DIR, int (*)(DIR*)> named(::opendir(roots.run_netns.c_str()), ::closedir);
     while (const dirent* entry = named ? ::readdir(named.get()) : nullptr) {
         if (entry->d_name[0] == '.') continue;
-        std::string path = roots.run_netns + "/" + entry->d_name;
+        const std::string path = roots.run_netns + "/" + entry->d_name;
         const std::uint32_t inode = named_inode(path);
-        if (inode && !found.contains(inode)) found[inode] = {inode, std::move(path), false};
+        if (!inode) continue;
+        NetworkNamespace& netns = found[inode];
+        if (netns.inode == 0) netns = {inode, path, false, 0, 0, {}};
+        netns.name = entry->d_name;
     }
     std::vector<NetworkNamespace> all;
     for (auto& [inode, netns] : found) all.push_back(std::move(netns));

@@ -16,6 +16,9 @@ struct NetworkNamespace {
     std::uint32_t inode = 0;  // its number, as events carry it
     std::string path;         // opens it: /proc/812/ns/net
     bool own = false;         // the one the reader is in
+    std::uint32_t pid = 0;    // the lowest of the processes in it; 0 where none is
+    std::uint32_t processes = 0;
+    std::string name;  // as `ip netns` lists it; empty where it has none
 };
 
 // Those that a process is in or that /run/netns names; the reader's own first, then by number.

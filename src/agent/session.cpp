@@ -107,15 +107,20 @@ Result<void> Session::load_rules(const SessionOptions& options) {
     return {};
 }
 
-void Session::read_baseline(std::string_view topic) {
+void Session::read_baseline_of(std::span<const std::string> tables) {
     store_->begin_moment(window(), 0);
-    for (const std::unique_ptr<FactTable>& fact : store_->facts()) {
-        if (!fact->has_counters()) continue;
-        for (const explain::RuleBook::Entry& rule : rules_->entries())
-            if ((topic.empty() || rule.topic == topic) &&
-                std::find(rule.tables.begin(), rule.tables.end(), fact->schema().name) != rule.tables.end())
-                fact->read();
-    }
+    for (const std::unique_ptr<FactTable>& fact : store_->facts())
+        if (fact->has_counters() &&
+            std::find(tables.begin(), tables.end(), fact->schema().name) != tables.end())
+            fact->read();
+}
+
+void Session::read_baseline(std::string_view topic) {
+    std::vector<std::string> tables;
+    for (const explain::RuleBook::Entry& rule : rules_->entries())
+        if (topic.empty() || rule.topic == topic)
+            tables.insert(tables.end(), rule.tables.begin(), rule.tables.end());
+    read_baseline_of(tables);
 }
 
 void Session::take(std::size_t index, std::span<const Bytes> records, const Callbacks& callbacks) {

@@ -59,6 +59,8 @@ class Session {
     // Reads the growing counters that the topic's rules look at, so that the answer can say what was added
     // since.
     void read_baseline(std::string_view topic);
+    // The same for the tables of one question.
+    void read_baseline_of(std::span<const std::string> tables);
 
     // From now on rows are also written to `writer`, which outlives the session. The next answer() adds every
     // fact and the closing moment, and ends the recording: a replay gives that answer.

@@ -209,7 +209,7 @@ int run_query(const Options& options) {
         // A wrong statement is said at once, not after the watching.
         const Result<explain::Sql::Uses> uses = session.store().sql().check(sql);
         if (!uses) return fail({uses.error().message, ErrorKind::usage});
-        session.read_baseline("");
+        session.read_baseline_of(uses->tables);
         const bool live_rows =
             std::any_of(uses->tables.begin(), uses->tables.end(),
                         [&](const std::string& table) { return session.store().table(table) != nullptr; });

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""count_tests.py LOG...: sums the tests in ctest logs, GoogleTest's one by one, as `N passed, N failed`.
+"""count_tests.py [--failed N] LOG...: sums the tests in ctest logs, GoogleTest's one by one, as `N passed, N failed`.
 
 A test that began and never ended (a crash, a timeout) has failed. A ctest test that holds no GoogleTest output
-counts as one, and so does one that failed although all its GoogleTest tests passed.
+counts as one, and so does one that failed although all its GoogleTest tests passed. N more failures are added.
 """
 import re
 import sys
@@ -33,8 +33,12 @@ def count_log(path: str) -> tuple[int, int, int]:
 
 
 def main() -> None:
-    counts = [count_log(path) for path in sys.argv[1:]]
-    passed, failed, skipped = (sum(column) for column in zip(*counts)) if counts else (0, 0, 0)
+    words = sys.argv[1:]
+    other = 0
+    if words[:1] == ["--failed"]:
+        other, words = int(words[1]), words[2:]
+    counts = [(0, other, 0)] + [count_log(path) for path in words]
+    passed, failed, skipped = (sum(column) for column in zip(*counts))
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
 
 

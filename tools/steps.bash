@@ -8,21 +8,15 @@ export PATH=$PATH:/usr/sbin:/sbin
 
 # step NAME LOG CMD…: runs CMD into LOG and says how it went; ends the script when it failed.
 step() {
-    local name=$1 log=$2 began=$SECONDS watcher='' code=0
+    local name=$1 log=$2 began=$SECONDS code=0
     shift 2
     mkdir -p "$(dirname "$log")"
     : > "$log"
-    if [[ -t 2 ]]; then
-        watch_log "$name" "$log" & watcher=$!
-    else
-        printf '%s ... ' "$name" >&2
-    fi
+    [[ -t 2 ]] || printf '%s ... ' "$name" >&2
+    watch "$name" "$log"
     "$@" > "$log" 2>&1 < /dev/null || code=$?
-    if [[ -n $watcher ]]; then
-        kill "$watcher" 2> /dev/null || true
-        wait "$watcher" 2> /dev/null || true
-        printf '\r\e[K%s ... ' "$name" >&2
-    fi
+    unwatch
+    [[ ! -t 2 ]] || printf '%s ... ' "$name" >&2
     if [[ $code -eq 0 ]]; then
         echo "done in $((SECONDS - began)) s" >&2
     else
@@ -31,7 +25,21 @@ step() {
     fi
 }
 
-# The newest line of LOG, after the step's name and its seconds, until killed.
+# watch NAME LOG … unwatch: on a terminal, a line that shows NAME, its seconds and the newest line of LOG.
+watcher=''
+watch() {
+    [[ -t 2 ]] || return 0
+    : > "$2"
+    watch_log "$1" "$2" &
+    watcher=$!
+}
+unwatch() {
+    [[ -n $watcher ]] || return 0
+    kill "$watcher" 2> /dev/null || true
+    wait "$watcher" 2> /dev/null || true
+    watcher=''
+    printf '\r\e[K' >&2
+}
 watch_log() {
     local began=$SECONDS last width
     width=$(tput cols 2> /dev/null || echo 80)
@@ -66,4 +74,10 @@ run_tests() {
     (cd "$dir" && ctest -L "^$label\$" -j "$jobs" --output-on-failure --no-tests=error --no-label-summary) < /dev/null || code=$?
     cp "$dir/Testing/Temporary/LastTest.log" "$dir/test-$label.log"
     return $code
+}
+
+# name_skipped PRESET REGEX: names the tests whose label matches as skipped, for want of root.
+name_skipped() {
+    (cd "build/$1" && ctest -N -L "$2") | sed -n 's/^ *Test *#[0-9]*: \(.*\)/skipped \1: needs root/p' |
+        tee "build/$1/test-skipped.log"
 }

@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The scripts in tools/ that judge others: what they must find, and what they must let pass."""
+import pathlib
+import subprocess
+import tempfile
+import unittest
+
+TOOLS = pathlib.Path(__file__).resolve().parent.parent / "tools"
+
+
+def run(script: str, *words: str) -> tuple[int, str]:
+    done = subprocess.run([TOOLS / script, *words], capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+class Layers(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = pathlib.Path(folder.name)
+
+    def put(self, path: str, text: str) -> None:
+        (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / path).write_text(text, encoding="utf-8")
+
+    def refuses(self, path: str, line: str, words: str) -> None:
+        self.put(path, f"#pragma once\n{line}\n")
+        code, said = run("check_layers.py", str(self.root))
+        self.assertEqual(code, 1, said)
+        self.assertIn(f"{path}:2: ", said)
+        self.assertIn(words, said)
+
+    def allows(self, path: str, line: str) -> None:
+        self.put(path, line + "\n")
+        self.assertEqual(run("check_layers.py", str(self.root)), (0, "1 files, 0 breaches\n"))
+
+    def test_an_arrow_reaches_all_below_it(self):
+        self.allows("src/cli/why.cpp", '#include "base/result.h"\n#include "model/row.h"\n#include "kernel/object.h"')
+
+    def test_an_arrow_upwards_is_refused(self):
+        self.refuses("src/model/row.h", '#include "explain/sql.h"', "model may not include explain")
+
+    def test_a_sideways_include_is_refused(self):
+        self.refuses("src/facts/routes.cpp", '#include "context/subject.h"', "facts may not include context")
+
+    def test_a_room_includes_itself(self):
+        self.allows("sensors/tcp/tcp.cpp", '#include "sensors/tcp/tcp.h"\n#include <bpf/libbpf.h>')
+
+    def test_a_room_in_another_room_is_refused(self):
+        self.refuses("sensors/tcp/tcp.cpp", '#include "sensors/process/process.h"', "only the room itself")
+
+    def test_a_room_in_the_agent_is_refused(self):
+        self.refuses("src/agent/agent.cpp", '#include "sensors/process/process.h"', "only the room itself")
+
+    def test_the_list_of_rooms_may_be_read_by_the_agent(self):
+        self.allows("src/agent/agent.cpp", '#include "sensors/rooms.h"')
+
+    def test_libbpf_outside_its_four_folders_is_refused(self):
+        self.refuses("src/sinks/json.cpp", "#include <bpf/bpf.h>", "sinks may not touch libbpf")
+
+    def test_a_test_may_ask_libbpf(self):
+        self.allows("src/agent/session_kernel_test.cpp", "#include <bpf/bpf.h>")
+
+    def test_a_way_round_by_dots_is_refused(self):
+        self.refuses("src/model/row.cpp", '#include "../explain/sql.h"', "from the root")
+
+    def test_the_page_must_show_the_table(self):
+        self.put("ARCHITECTURE.md", "# The house\n<!-- layers -->\nold\n<!-- /layers -->\n")
+        self.assertEqual(run("check_layers.py", str(self.root))[0], 1)
+        run("check_layers.py", "--write", str(self.root))
+        self.assertEqual(run("check_layers.py", str(self.root)), (0, "0 files, 0 breaches\n"))
+        self.assertIn("| `kernel` |", (self.root / "ARCHITECTURE.md").read_text(encoding="utf-8"))
+
+
+def section(name: str, output: str, end: str) -> str:
+    return f"1/1 Testing: {name}\n1/1 Test: {name}\nOutput:\n----\n{output}<end of output>\n----\n{end}\n"
+
+
+class Counts(unittest.TestCase):
+    def count(self, *sections: str) -> str:
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8") as log:
+            log.write("Start testing\n" + "".join(sections))
+            log.flush()
+            return run("count_tests.py", log.name)[1].strip()
+
+    def test_each_test_of_a_binary_counts(self):
+        output = "[ RUN      ] A.b\n[       OK ] A.b (1 ms)\n[ RUN      ] A.c\n[  FAILED  ] A.c (1 ms)\n[  FAILED  ] A.c\n"
+        self.assertEqual(self.count(section("a", output, "Test Failed.")), "1 passed, 1 failed")
+
+    def test_a_crash_is_a_failure(self):
+        output = "[ RUN      ] A.b\n[       OK ] A.b (1 ms)\n[ RUN      ] A.c\n"
+        self.assertEqual(self.count(section("a", output, "Test Failed.")), "1 passed, 1 failed")
+
+    def test_a_leak_at_the_end_is_a_failure(self):
+        output = "[ RUN      ] A.b\n[       OK ] A.b (1 ms)\n"
+        self.assertEqual(self.count(section("a", output, "Test Failed.")), "1 passed, 1 failed")
+
+    def test_a_skipped_test_is_not_passed(self):
+        output = "[ RUN      ] A.b\n[  SKIPPED ] A.b (1 ms)\n"
+        self.assertEqual(self.count(section("a", output, "Test Failed.")), "0 passed, 1 failed, 1 skipped")
+
+    def test_a_script_counts_as_one(self):
+        self.assertEqual(self.count(section("s", "ok\n", "Test Passed."), section("t", "", "Test Failed.")), "1 passed, 1 failed")
+
+
+unittest.main()

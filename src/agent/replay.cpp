@@ -33,7 +33,9 @@ class Replay::Filler final : public RecordingVisitor {
         last_row_ns = row.schema().has_subject ? std::max<std::uint64_t>(last_row_ns, row.header().time_ns)
                                                : last_row_ns;
         if (first_row_ns == 0) first_row_ns = last_row_ns;
-        if (table) table->append(row);
+        if (!table) return;
+        table->append(row);
+        ++rows[std::string(row.schema().name)];
     }
     void on_name(std::string_view dictionary, std::uint64_t value, std::string_view name) override {
         if (!replay_.store_) make_store(64u << 20);
@@ -53,7 +55,24 @@ class Replay::Filler final : public RecordingVisitor {
             failure = store.error().message;
     }
 
+    // The recorder was stopped before it could say what it looked at: the rows themselves tell what they can.
+    void tell_the_moment() {
+        replay_.moment_.window.from_ns = first_row_ns;
+        replay_.moment_.window.to_ns = last_row_ns;
+        for (const std::unique_ptr<Sensor>& sensor : replay_.sensors_) {
+            explain::SensorCoverage part;
+            part.sensor = sensor->name();
+            for (const Schema* schema : sensor->schemas())
+                if (const auto count = rows.find(schema->name); count != rows.end())
+                    part.seen += count->second;
+            if (part.seen > 0) replay_.moment_.coverage.push_back(std::move(part));
+        }
+        replay_.moment_.problems.emplace_back(
+            "the facts and the count of lost records stand at a recording's end, and are missing");
+    }
+
     std::string failure;
+    std::map<std::string, std::uint64_t, std::less<>> rows;  // by schema
     std::uint64_t first_row_ns = 0;
     std::uint64_t last_row_ns = 0;
 
@@ -85,19 +104,14 @@ Result<std::unique_ptr<Replay>> Replay::read(std::vector<std::uint64_t> words, s
     if (!replay->store_) filler.make_store(64u << 20);
     if (!replay->store_) return Error{filler.failure};
     if (!filler.failure.empty() && replay->problem_.empty()) replay->problem_ = filler.failure;
-    explain::Window& window = replay->moment_.window;
-    if (window.to_ns == 0) {
-        // The recorder was stopped before it could say what it looked at: the rows themselves tell.
-        window.from_ns = filler.first_row_ns;
-        window.to_ns = filler.last_row_ns;
-    }
     // What the recording lacks is there to be asked all the same, empty.
     if (auto added = replay->store_->add_table(self_schema()); !added) return added.error();
     for (const sensors::Room& room : sensors::rooms()) {
-        replay->absent_sensors_.push_back(room.make());
-        for (const Schema* schema : replay->absent_sensors_.back()->schemas())
+        replay->sensors_.push_back(room.make());
+        for (const Schema* schema : replay->sensors_.back()->schemas())
             if (auto added = replay->store_->add_table(*schema); !added) return added.error();
     }
+    if (replay->moment_.window.to_ns == 0) filler.tell_the_moment();
     for (std::unique_ptr<facts::Fact>& fact : facts::all_facts()) {
         // Through FactTable, for the delta columns that rules name.
         replay->absent_facts_.push_back(std::make_unique<FactTable>(std::move(fact)));
@@ -108,7 +122,7 @@ Result<std::unique_ptr<Replay>> Replay::read(std::vector<std::uint64_t> words, s
     Result<explain::RuleBook> rules = load_rule_book({}, replay->store_->sql(), replay->rule_texts_);
     if (!rules) return rules.error();
     replay->rules_ = std::make_unique<explain::RuleBook>(std::move(*rules));
-    replay->store_->begin_moment(window, 0);
+    replay->store_->begin_moment(replay->moment_.window, 0);
     return replay;
 }
 

@@ -138,7 +138,9 @@ int run_record(const Options& options) {
 int run_replay(const Options& options) {
     Result<std::unique_ptr<agent::Replay>> replay = agent::Replay::open(options.words.front());
     if (!replay) return fail(replay.error());
-    return say((*replay)->answer(options.words.size() > 1 ? options.words[1] : (*replay)->topic()), options);
+    const int code =
+        say((*replay)->answer(options.words.size() > 1 ? options.words[1] : (*replay)->topic()), options);
+    return (*replay)->problem().empty() ? code : exit_failed;
 }
 
 }  // namespace waggle::cli

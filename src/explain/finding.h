@@ -51,7 +51,7 @@ struct Finding {
 struct SensorCoverage {
     std::string sensor;
     std::uint64_t seen = 0;     // rows that reached the tables in the window
-    std::vector<Loss> lost;     // records that did not, by cause, in the window
+    std::vector<Loss> lost;     // records that did not, by cause, in the window; empty: not known
     std::uint64_t evicted = 0;  // rows that left the tables before the answer because of the memory bound
     std::vector<HookUse> hooks;
 };

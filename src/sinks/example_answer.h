@@ -45,7 +45,7 @@ inline explain::Answer example_answer() {
     answer.findings.push_back(finding);
     answer.coverage = {
         {"packet_drop", 1312, {{"ring full", 7}, {"map full", 0}}, 3, {{"drop", "tp_btf/kfree_skb", "", ""}}},
-        {"block_io", 40, {}, 0, {{"error", "", "Errors of requests are not seen.", ""}}}};
+        {"block_io", 40, {{"ring full", 0}}, 0, {{"error", "", "Errors of requests are not seen.", ""}}}};
     answer.problems = {"Firewall rules could not be read: nft is not installed."};
     return answer;
 }

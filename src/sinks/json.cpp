@@ -2,7 +2,9 @@
 #include "sinks/json.h"
 
 #include <fmt/core.h>
+
 #include <fmt/format.h>
+#include <algorithm>
 
 #include <cmath>
 #include <ctime>
@@ -59,7 +61,7 @@ Json window_json(const explain::Window& window) {
             {"to", time_text(window.from_realtime_ns + (window.to_ns - window.from_ns))}};
 }
 
-// The three figures that every finding carries.
+// The three figures that every finding carries; lost is null where nobody counted (a recording that was cut).
 Json coverage_json(std::span<const explain::SensorCoverage> coverage) {
     std::uint64_t seen = 0, lost = 0, evicted = 0;
     for (const explain::SensorCoverage& part : coverage) {
@@ -67,7 +69,8 @@ Json coverage_json(std::span<const explain::SensorCoverage> coverage) {
         evicted += part.evicted;
         for (const Loss& loss : part.lost) lost += loss.count;
     }
-    return {{"seen", seen}, {"lost", lost}, {"sampled", evicted > 0}};
+    const bool unknown = std::ranges::any_of(coverage, [](const auto& part) { return part.lost.empty(); });
+    return {{"seen", seen}, {"lost", unknown ? Json() : Json(lost)}, {"sampled", evicted > 0}};
 }
 
 Json sensors_json(std::span<const explain::SensorCoverage> coverage) {

@@ -3,6 +3,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include <cctype>
 
 #include "base/text.h"
@@ -219,7 +221,11 @@ std::string render_coverage(std::span<const explain::SensorCoverage> coverage, s
         for (const std::string& line : wrap(sentence, std::max<std::size_t>(style.width, 20)))
             out += paint(line, Paint::dim, style.color) + "\n";
     };
+    // A sensor counts its losses from its first moment on; one without a count comes from a recording that
+    // was cut.
+    const bool unknown = std::ranges::any_of(coverage, [](const auto& part) { return part.lost.empty(); });
     const Phrase watched = lost > 0   ? Phrase::watched
+                           : unknown  ? Phrase::watched_loss_unknown
                            : seen > 0 ? Phrase::watched_none_lost
                                       : Phrase::watched_nothing;
     add(words(style, watched,

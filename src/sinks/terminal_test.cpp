@@ -73,9 +73,11 @@ TEST(Terminal, no_cause_is_said_with_what_was_watched) {
     answer.findings.clear();
     answer.problems.clear();
     answer.coverage.resize(1);
-    answer.coverage[0] = {"packet_drop", 12, {}, 0, {}};
+    answer.coverage[0] = {"packet_drop", 12, {{"ring full", 0}}, 0, {}};
     EXPECT_EQ(render_answer(answer, {}),
               "No cause found.\nWatched 10 s: 12 rows seen (packet_drop 12), none lost.\n");
+    answer.coverage[0].lost.clear();
+    EXPECT_THAT(render_answer(answer, {}), HasSubstr("how many were lost is not known"));
     answer.coverage.clear();
     answer.source = "a\x1b.waggle";
     EXPECT_EQ(render_answer(answer, {}),

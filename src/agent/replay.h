@@ -53,7 +53,7 @@ class Replay {
     std::unique_ptr<explain::RuleBook> rules_;
     std::vector<std::string> rule_texts_;
     std::vector<std::unique_ptr<FactTable>> absent_facts_;  // own the schemas of facts the recording lacks
-    std::vector<std::unique_ptr<Sensor>> sensors_;   // the same for rows
+    std::vector<std::unique_ptr<Sensor>> sensors_;          // the same for rows
     RecordedMoment moment_;
     std::string problem_;
 };

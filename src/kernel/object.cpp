@@ -267,7 +267,8 @@ Result<OwnedFd> Object::iterate(std::string_view program) const {
     for (std::size_t i = 0; i < state_->attached.size(); ++i) {
         if (bpf_program__name(state_->attached[i]) != program) continue;
         OwnedFd pass(bpf_iter_create(bpf_link__fd(state_->links[i])));
-        if (!pass) return Error{fmt::format("{}: iterate {}: {}", state_->name, program, std::strerror(errno))};
+        if (!pass)
+            return Error{fmt::format("{}: iterate {}: {}", state_->name, program, std::strerror(errno))};
         return pass;
     }
     return Error{fmt::format("{} has no attached program named {}", state_->name, program)};

@@ -56,8 +56,8 @@ class Sensor {
     virtual std::vector<HookUse> hooks() const = 0;
     virtual std::vector<Loss> losses() const = 0;
 
-    // SQL over this sensor's tables and `window`, for `waggle top`: the busiest, most first. And one row of named
-    // figures for the live screen, rates per second. Empty where the sensor has none.
+    // SQL over this sensor's tables and `window`, for `waggle top`: the busiest, most first. And one row of
+    // named figures for the live screen, rates per second. Empty where the sensor has none.
     virtual std::string_view top_query() const { return {}; }
     virtual std::string_view figures_query() const { return {}; }
 

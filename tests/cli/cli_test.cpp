@@ -172,12 +172,10 @@ TEST(Replay, a_foreign_file_and_a_missing_one_are_said_plainly) {
 TEST(Doc, has_every_table_the_completions_and_the_manual) {
     const Outcome schemas = waggle({"doc", "schemas"});
     EXPECT_EQ(schemas.code, 0);
-    for (const char* table :
-         {"process_exec", "sockets", "firewall_rules", "window", "self"})
+    for (const char* table : {"process_exec", "sockets", "firewall_rules", "window", "self"})
         EXPECT_THAT(schemas.out, HasSubstr(std::string("## ") + table + "\n"));
     for (const char* shell : {"bash", "zsh", "fish"})
-        EXPECT_THAT(waggle({"doc", std::string("completion-") + shell}).out, HasSubstr("process"))
-            << shell;
+        EXPECT_THAT(waggle({"doc", std::string("completion-") + shell}).out, HasSubstr("process")) << shell;
     EXPECT_THAT(waggle({"doc", "man"}).out, HasSubstr(".TH WAGGLE"));
     EXPECT_EQ(waggle({"doc", "nothing"}).code, 2);
 }

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sensors/packet_drop/packet_drop.h"
 
-#include <optional>
-
-#include "kernel/probes.h"
 #include "packet_drop.skel.h"
 #include "sensors/packet_drop/packet_drop.event.h"
 #include "sensors/packet_drop/packet_drop_names.h"
+#include "sensors/probed_sensor.h"
 
 namespace waggle::sensors {
 namespace {
@@ -119,7 +117,7 @@ kernel::Snapshot::Options forgetting() {
     return options;
 }
 
-class PacketDrop final : public Sensor {
+class PacketDrop final : public ProbedSensor {
   public:
     std::string_view name() const override { return "packet_drop"; }
     std::string_view question() const override { return "Why are packets dropped?"; }
@@ -128,11 +126,7 @@ class PacketDrop final : public Sensor {
     Result<void> start(const StartOptions& options, Names& names) override {
         static constexpr std::string_view drop[] = {"on_drop_with_socket", "on_drop"};
         static constexpr kernel::Moment moments[] = {{"drop", drop, "Dropped packets are not seen.", true}};
-        std::size_t size = 0;
-        const void* elf = packet_drop_bpf__elf_bytes(&size);
-        auto opened = kernel::Probes::open("packet_drop", {static_cast<const std::byte*>(elf), size},
-                                           {options.only_pid, options.only_cgroup_id, options.only_comm,
-                                            options.mode == Mode::events, options.ring_bytes});
+        auto opened = open(packet_drop_bpf__elf_bytes, options);
         if (!opened) return opened.error();
         if (auto loaded = opened->load(moments); !loaded) return loaded;
         for (const Result<void>& added :
@@ -148,20 +142,12 @@ class PacketDrop final : public Sensor {
         if (const Result<void> named = name_packet_drops(names); !named)
             hooks_.push_back({"kernel function", "", "Places in the kernel's code are shown as numbers.",
                               named.error().message});
-        probes_.emplace(std::move(*opened));
+        run(std::move(*opened));
         return {};
     }
-    void stop() override { probes_.reset(); }
-
-    int ready_fd() const override { return probes_->ready_fd(); }
-    void drain(const RecordSink& sink) override { probes_->drain(sink); }
-    bool prepare_to_wait() override { return probes_->prepare_to_wait(); }
-    void snapshot(const RecordSink& sink) override { probes_->snapshot(sink); }
     std::vector<HookUse> hooks() const override { return hooks_; }
-    std::vector<Loss> losses() const override { return probes_->losses(); }
 
   private:
-    std::optional<kernel::Probes> probes_;
     std::vector<HookUse> hooks_;
 };
 

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -81,6 +82,11 @@ TEST(What, explains_a_drop_reason_an_errno_and_a_tracepoint_offline) {
         EXPECT_GT(said.out.size(), 100u) << word;
     }
     EXPECT_THAT(waggle({"what", "ENOSPC"}).out, HasSubstr("ENOSPC"));
+}
+
+TEST(What, explains_the_sensors_tables_and_fields) {
+    EXPECT_THAT(waggle({"what", "queue_ns"}).out, HasSubstr("field of block_io"));
+    EXPECT_THAT(waggle({"what", "packet_drop_total"}).out, HasSubstr("table of the sensor packet_drop"));
 }
 
 TEST(What, is_json_when_asked) {
@@ -169,13 +175,54 @@ TEST(Replay, a_foreign_file_and_a_missing_one_are_said_plainly) {
     EXPECT_THAT(waggle({"replay", path}).err, HasSubstr("No such file"));
 }
 
+TEST(Replay, a_recording_answers_without_any_privilege) {
+    const std::string path = WAGGLE_SOURCE_DIR "/tests/recordings/process_restart_loop_exit.waggle";
+    const Outcome text = waggle({"replay", path});
+    EXPECT_EQ(text.code, 1) << text.err;
+    EXPECT_THAT(text.out, HasSubstr("restarts in a loop"));
+    EXPECT_EQ(text.out, waggle({"replay", path}).out);
+    const auto value =
+        nlohmann::json::parse(waggle({"replay", path, "--output", "json"}).out, nullptr, false);
+    ASSERT_TRUE(value.is_object());
+    const auto& finding = value["findings"].at(0);
+    for (const char* key : {"id", "rule", "severity", "confidence", "what", "because", "evidence", "impact",
+                            "try", "check", "subject", "object", "window", "coverage"})
+        EXPECT_TRUE(finding.contains(key)) << key;
+    // The query that found the evidence, asked again, gives the evidence.
+    const auto& evidence = finding["evidence"].at(0);
+    const Outcome rows =
+        waggle({"query", "--recording", path, "--output", "json", evidence["query"].get<std::string>()});
+    EXPECT_EQ(rows.code, 0) << rows.err;
+    std::istringstream lines(rows.out);
+    std::string first;
+    ASSERT_TRUE(std::getline(lines, first));
+    EXPECT_EQ(nlohmann::json::parse(first), evidence["rows"].at(0));
+}
+
+TEST(Replay, a_recording_that_was_cut_serves_what_stands_before_the_cut) {
+    std::ifstream whole(WAGGLE_SOURCE_DIR "/tests/recordings/process_restart_loop_exit.waggle",
+                        std::ios::binary);
+    std::string bytes(30000, '\0');
+    ASSERT_TRUE(whole.read(bytes.data(), static_cast<std::streamsize>(bytes.size())));
+    const std::string path = testing::TempDir() + "waggle_cut_" + std::to_string(getpid());
+    std::ofstream(path, std::ios::binary) << bytes;
+    const Outcome said = waggle({"replay", path});
+    EXPECT_EQ(said.code, 1);
+    EXPECT_THAT(said.out, HasSubstr("cut off at offset"));
+    EXPECT_THAT(waggle({"query", "--recording", path, "SELECT count(*) AS n FROM process_fork"}).out,
+                HasSubstr("n"));
+    std::remove(path.c_str());
+}
+
 TEST(Doc, has_every_table_the_completions_and_the_manual) {
     const Outcome schemas = waggle({"doc", "schemas"});
     EXPECT_EQ(schemas.code, 0);
-    for (const char* table : {"process_exec", "sockets", "firewall_rules", "window", "self"})
+    for (const char* table :
+         {"process_exec", "block_io", "packet_drop", "sockets", "firewall_rules", "window", "self"})
         EXPECT_THAT(schemas.out, HasSubstr(std::string("## ") + table + "\n"));
     for (const char* shell : {"bash", "zsh", "fish"})
-        EXPECT_THAT(waggle({"doc", std::string("completion-") + shell}).out, HasSubstr("process")) << shell;
+        EXPECT_THAT(waggle({"doc", std::string("completion-") + shell}).out, HasSubstr("packet_drop"))
+            << shell;
     EXPECT_THAT(waggle({"doc", "man"}).out, HasSubstr(".TH WAGGLE"));
     EXPECT_EQ(waggle({"doc", "nothing"}).code, 2);
 }

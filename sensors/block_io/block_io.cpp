@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <map>
 
 #include "base/clock.h"
@@ -240,6 +241,10 @@ SELECT sum(requests) * 1e9 / max(covers_ns) AS requests_per_second,
     struct Counted {
         __u64 busy_ns = 0;
         __u64 depth_ns = 0;
+        bool has_old = false;  // requests from before the start
+        __u64 old = 0;         // how many, where the disk has no other
+        __u64 old_busy_ns = 0;
+        __u64 old_depth_ns = 0;
     };
 
     Result<void> prepare(kernel::Probes& probes) {
@@ -275,7 +280,28 @@ SELECT sum(requests) * 1e9 / max(covers_ns) AS requests_per_second,
         if (!since) return since.error();
         now_ns_ = last_ns_ = SystemClock().monotonic_ns();
         **since = last_ns_;
+        note_old_requests();
         return {};
+    }
+
+    // A disk that stands still already gives no event at all. So disks that have requests now are known from
+    // the start, and asked at each snapshot until they have none.
+    void note_old_requests() {
+        std::error_code none;
+        for (const auto& entry : std::filesystem::directory_iterator("/sys/block", none)) {
+            block_device_state state{};
+            block_device_event& row = state.row;
+            const auto number = read_file(entry.path().string() + "/dev", 64);
+            if (!number || std::sscanf(number->c_str(), "%u:%u", &row.major, &row.minor) != 2) continue;
+            if (in_flight_by_kernel(row).value_or(0) == 0) continue;
+            row.header.kind = 2;
+            row.header.size = sizeof row;
+            const std::string name = entry.path().filename().string();
+            std::memcpy(row.device, name.data(), std::min(name.size(), sizeof row.device - 1));
+            const std::uint32_t key = key_of(row);
+            bpf_map_update_elem(devices_fd_, &key, &state, BPF_NOEXIST);
+            devices_[key].has_old = true;
+        }
     }
 
     // The kernel side counts time when a request comes or goes. Here is added what has run since then, so
@@ -286,27 +312,52 @@ SELECT sum(requests) * 1e9 / max(covers_ns) AS requests_per_second,
         row.header.time_ns = now_ns_;
         row.covers_ns = now_ns_ - last_ns_;
         if (static_cast<std::int64_t>(row.in_flight) < 0) row.in_flight = 0;
-        if (row.in_flight > 0 && state.changed_ns < last_ns_ && kernel_says_idle(row))
+        if (row.in_flight > 0 && state.changed_ns < last_ns_ && in_flight_by_kernel(row) == 0u)
             forget_in_flight(state);
         const __u64 running =
             row.in_flight > 0 && now_ns_ > state.changed_ns ? now_ns_ - state.changed_ns : 0;
-        Counted& counted = devices_[row.major << 20 | row.minor];
+        Counted& counted = devices_[key_of(row)];
+        count_old(row, counted);
         // The record was copied while it changed, so it can be ahead by one interval; what is cut off here
         // comes with the next snapshot.
-        row.busy_ns = std::clamp(row.busy_ns + running, counted.busy_ns, counted.busy_ns + row.covers_ns);
-        row.depth_ns = std::max(row.depth_ns + running * row.in_flight, counted.depth_ns);
-        counted = {row.busy_ns, row.depth_ns};
+        const __u64 busy = row.busy_ns + running + counted.old_busy_ns;
+        const __u64 depth = row.depth_ns + running * (row.in_flight - counted.old) + counted.old_depth_ns;
+        row.busy_ns = std::clamp(busy, counted.busy_ns, counted.busy_ns + row.covers_ns);
+        row.depth_ns = std::max(depth, counted.depth_ns);
+        counted.busy_ns = row.busy_ns;
+        counted.depth_ns = row.depth_ns;
+    }
+
+    // Requests from before the start, on a disk that has no other: it had them all the time since the last
+    // snapshot.
+    void count_old(block_device_event& row, Counted& counted) const {
+        counted.old = 0;
+        if (!counted.has_old || row.in_flight > 0) return;
+        counted.old = in_flight_by_kernel(row).value_or(0);
+        counted.has_old = counted.old > 0;
+        if (!counted.has_old) return;
+        row.in_flight = counted.old;
+        // What the kernel side counted in this time is part of it.
+        counted.old_busy_ns = counted.busy_ns + row.covers_ns > row.busy_ns
+                                  ? counted.busy_ns + row.covers_ns - row.busy_ns
+                                  : counted.old_busy_ns;
+        counted.old_depth_ns += row.covers_ns * counted.old;
+    }
+
+    static std::uint32_t key_of(const block_device_event& row) { return row.major << 20 | row.minor; }
+
+    // How many requests the kernel says the disk has; empty where it does not say.
+    static std::optional<std::uint64_t> in_flight_by_kernel(const block_device_event& row) {
+        const auto text = read_file(fmt::format("/sys/dev/block/{}:{}/inflight", row.major, row.minor), 256);
+        unsigned reads = 0, writes = 0;
+        if (!text || std::sscanf(text->c_str(), "%u %u", &reads, &writes) != 2) return {};
+        return std::uint64_t{reads} + writes;
     }
 
     // An end that was missed leaves a request in flight for good. When the disk stood still for a whole
     // snapshot with requests in flight, the kernel's own count decides.
-    static bool kernel_says_idle(const block_device_event& row) {
-        const auto text = read_file(fmt::format("/sys/dev/block/{}:{}/inflight", row.major, row.minor), 256);
-        unsigned reads = 0, writes = 0;
-        return text && std::sscanf(text->c_str(), "%u %u", &reads, &writes) == 2 && reads + writes == 0;
-    }
     void forget_in_flight(block_device_state& state) const {
-        const std::uint32_t key = state.row.major << 20 | state.row.minor;
+        const std::uint32_t key = key_of(state.row);
         block_device_state now{};
         if (bpf_map_lookup_elem(devices_fd_, &key, &now) != 0 || now.changed_ns != state.changed_ns) return;
         now.row.in_flight = 0;

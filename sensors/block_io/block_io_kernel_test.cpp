@@ -405,6 +405,34 @@ TEST_F(BlockIoKernel, one_long_request_keeps_the_device_busy_in_every_snapshot) 
     EXPECT_EQ(device_row().in_flight, 0u);
 }
 
+TEST_F(BlockIoKernel, a_disk_that_stood_still_before_the_start_is_busy_until_it_answers) {
+    auto made = StallingDevice::make(8u << 20);
+    ASSERT_TRUE(made) << made.error().message;
+    StallingDevice& stalling = **made;
+    watched_ = stalling.disk().name();
+    ASSERT_TRUE(stalling.stall());
+    std::thread writer([&] { write_block("/dev/" + watched_, 0); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    ASSERT_NO_FATAL_FAILURE(start(Mode::aggregate));
+    device_row();
+    for (int i = 0; i < 3; ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        const block_device_event row = device_row();
+        EXPECT_EQ(row.in_flight, 1u);
+        EXPECT_EQ(row.busy_ns, row.covers_ns);
+        EXPECT_EQ(row.depth_ns, row.covers_ns);
+        EXPECT_EQ(row.requests, 0u);
+    }
+    stalling.go_on();
+    writer.join();
+    device_row();
+    write_block("/dev/" + watched_, 1);
+    const block_device_event row = device_row();
+    EXPECT_EQ(row.in_flight, 0u);
+    EXPECT_EQ(row.requests, 1u);
+    EXPECT_LT(row.busy_ns, row.covers_ns);
+}
+
 TEST_F(BlockIoKernel, requests_under_way_at_the_start_are_not_taken_for_negative_depth) {
     const pid_t child = ::fork();
     if (child == 0) {

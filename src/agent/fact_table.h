@@ -27,6 +27,7 @@ class FactTable final : public Relation {
     // Reads now, unless this moment has been read already.
     void read() const;
 
+    bool looks_back() const { return fact_->looks_back(); }
     bool was_read() const { return read_; }
     bool has_counters() const { return !counters_.empty(); }
     const std::string& problem() const {

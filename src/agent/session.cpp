@@ -19,6 +19,7 @@ namespace waggle::agent {
 namespace {
 
 constexpr std::uint64_t second_ns = 1'000'000'000;
+constexpr std::uint64_t look_every_ns = 5 * second_ns;
 constexpr std::uint64_t longest_wait_ns = 100'000'000;  // so that done() and a signal are seen in time
 // While records keep coming the ring is read at this pace and asks for no wake-ups, which would cost the
 // watched programs six times the record itself.
@@ -110,7 +111,7 @@ Result<void> Session::load_rules(const SessionOptions& options) {
 void Session::read_baseline_of(std::span<const std::string> tables) {
     store_->begin_moment(window(), 0);
     for (const std::unique_ptr<FactTable>& fact : store_->facts())
-        if (fact->has_counters() &&
+        if ((fact->has_counters() || fact->looks_back()) &&
             std::find(tables.begin(), tables.end(), fact->schema().name) != tables.end())
             fact->read();
 }
@@ -284,8 +285,17 @@ explain::Answer Session::answer(std::string_view topic) {
     for (const std::unique_ptr<FactTable>& fact : store_->facts())
         if (fact->was_read() && !fact->problem().empty()) problems.push_back(fact->problem());
     if (writer_) write_moment(answer, topic, problems);
+    look_around(answer.window.to_ns);
     answer.problems.insert(answer.problems.begin(), problems.begin(), problems.end());
     return answer;
+}
+
+// What is here now and may be gone when a rule asks for it: who listens on which port.
+void Session::look_around(std::uint64_t now_ns) {
+    if (now_ns < next_look_ns_) return;
+    next_look_ns_ = now_ns + look_every_ns;
+    for (const std::unique_ptr<FactTable>& fact : store_->facts())
+        if (fact->looks_back()) fact->read();
 }
 
 void Session::write_moment(const explain::Answer& answer, std::string_view topic,

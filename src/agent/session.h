@@ -57,7 +57,7 @@ class Session {
     explain::Window window() const;
 
     // Reads the growing counters that the topic's rules look at, so that the answer can say what was added
-    // since.
+    // since, and who listens where, so that it can say who did.
     void read_baseline(std::string_view topic);
     // The same for the tables of one question.
     void read_baseline_of(std::span<const std::string> tables);
@@ -88,6 +88,7 @@ class Session {
     Counts counts_of(std::size_t sensor) const;
     void mark();
     void wait(std::uint64_t until_ns);
+    void look_around(std::uint64_t now_ns);
     void write_moment(const explain::Answer& answer, std::string_view topic,
                       std::span<const std::string> problems);
 
@@ -108,6 +109,7 @@ class Session {
     std::uint64_t started_realtime_ns_ = 0;
     std::uint64_t sliding_window_ns_ = 0;
     std::uint64_t next_snapshot_ns_ = 0;
+    std::uint64_t next_look_ns_ = 0;
 };
 
 }  // namespace waggle::agent

@@ -33,6 +33,8 @@ class Fact {
     // Reads the system now. An error says what could not be read and why; rows handed out before it stay
     // valid facts. Rows live until the sink returns.
     virtual Result<void> read(const RowSink& sink) = 0;
+    // Its rows tell of what earlier readings saw: it is read now and then also when nobody asks.
+    virtual bool looks_back() const { return false; }
 };
 
 // Every fact this build has, in the order of the documentation.

@@ -252,6 +252,7 @@ class PastListeners final : public Fact {
     PastListeners(const Roots& roots, std::shared_ptr<SocketReading> reading)
         : roots_(roots), reading_(std::move(reading)) {}
     const Schema& schema() const override { return past_schema; }
+    bool looks_back() const override { return true; }
 
     // Looks at the listeners itself, so that reading this fact now and then is enough to remember them.
     Result<void> read(const RowSink& sink) override {

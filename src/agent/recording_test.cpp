@@ -91,7 +91,7 @@ class RecordingTest : public testing::Test {
 
     std::string read(const std::string& file, Lines& lines) {
         std::vector<std::uint64_t> words((file.size() + 7) / 8);
-        std::memcpy(words.data(), file.data(), file.size());
+        if (!file.empty()) std::memcpy(words.data(), file.data(), file.size());
         auto reader = RecordingReader::open({reinterpret_cast<const std::byte*>(words.data()), file.size()});
         return reader ? reader->read(lines) : reader.error().message;
     }

@@ -86,7 +86,7 @@ Result<std::unique_ptr<Replay>> Replay::open(const std::string& path) {
     const Result<std::string> text = read_file(path, std::size_t{4} << 30);
     if (!text) return text.error();
     std::vector<std::uint64_t> words((text->size() + 7) / 8);
-    std::memcpy(words.data(), text->data(), text->size());
+    if (!text->empty()) std::memcpy(words.data(), text->data(), text->size());
     Result<std::unique_ptr<Replay>> replay = read(std::move(words), text->size());
     if (!replay) return while_doing(escape_control(path), replay.error());
     return replay;

@@ -90,8 +90,9 @@ class BlockIoKernel : public testing::Test {
     // Field `index` of /sys/block/X/stat.
     std::uint64_t kernel_stat(std::size_t index) {
         const auto text = read_file("/sys/block/" + watched_ + "/stat", 4096);
+        if (!text) return 0;
         std::size_t seen = 0;
-        for (const std::string_view part : split(text ? *text : "", ' '))
+        for (const std::string_view part : split(*text, ' '))
             if (!trim(part).empty() && seen++ == index) return std::stoull(std::string(trim(part)));
         return 0;
     }

@@ -61,7 +61,13 @@ TEST_P(RecordedRuleset, is_what_the_rules_read_back_as) {
         EXPECT_EQ(rows[i].at("expression"), rule.expression) << rule.rule;
     }
 }
+// libnftables 1.0.6 prints a dormant table's flags from memory it did not set, which AddressSanitizer's
+// allocator fills: its JSON then ends there. "layers" has such a table.
+#ifdef __SANITIZE_ADDRESS__
+INSTANTIATE_TEST_SUITE_P(Rulesets, RecordedRuleset, testing::Values("host", "doubt"));
+#else
 INSTANTIATE_TEST_SUITE_P(Rulesets, RecordedRuleset, testing::Values("host", "layers", "doubt"));
+#endif
 
 TEST(FirewallKernel, an_nft_rule_has_the_handle_and_counts_that_nft_lists) {
     const NetnsProcess inside([] {

@@ -65,9 +65,9 @@ Result<void> for_each_line(const OwnedFd& file, Each&& each) {
             each(text);
             return {};
         }
-        if (text.size() == buffer.size()) text = {};  // a line longer than any symbol's: not a symbol
-        std::memmove(buffer.data(), text.data(), text.size());
-        have = text.size();
+        // A line longer than any symbol's is not a symbol.
+        have = text.size() == buffer.size() ? 0 : text.size();
+        std::memmove(buffer.data(), text.data(), have);
     }
 }
 

@@ -111,7 +111,7 @@ TEST(BlockIoRules, random_reads_at_depth_32_saturate_a_disk_and_the_answer_names
     ASSERT_TRUE(wait_for("/sys/block/" + device + "/stat", 0, 100));
     const auto began = std::chrono::steady_clock::now();
     int status = 0;
-    const std::string answer = waggle("why disk --for 3500ms --output json", &status);
+    const std::string answer = waggle("why disk --for 3s --output json", &status);
     const auto took = std::chrono::steady_clock::now() - began;
     const json finding = finding_about(answer, device);
     ASSERT_FALSE(finding.is_null()) << answer;
@@ -121,7 +121,7 @@ TEST(BlockIoRules, random_reads_at_depth_32_saturate_a_disk_and_the_answer_names
     EXPECT_EQ(finding["rule"], "disk_saturated");
     EXPECT_EQ(finding["object"]["kind"], "disk");
     EXPECT_EQ(finding["subject"]["comm"], "fio");
-    EXPECT_THAT(finding["what"].get<std::string>(), HasSubstr(device + " is saturated: busy "));
+    EXPECT_THAT(finding["what"].get<std::string>(), HasSubstr(device + " is saturated"));
     const std::string because = finding["because"].dump();
     EXPECT_THAT(because, HasSubstr("makes 100 % of its work"));
     EXPECT_THAT(because, HasSubstr("random reads of 4 KiB each, direct, past the page cache"));

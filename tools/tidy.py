@@ -53,11 +53,12 @@ def main() -> int:
         ours = path.is_relative_to(TOP / "src") or path.is_relative_to(TOP / "sensors")
         if str(path) in chosen if chosen else ours:
             entries.append(entry)
+    found = 0
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = {entry["file"]: text for entry, text in zip(entries, pool.map(lambda e: tidy(e, build, salt), entries)) if text}
-    for text in found.values():
-        print(text, end="")
-    print(f"{len(entries)} files, {len(found)} with findings")
+        for done in concurrent.futures.as_completed([pool.submit(tidy, entry, build, salt) for entry in entries]):
+            found += done.result() != ""
+            print(done.result(), end="", flush=True)
+    print(f"{len(entries)} files, {found} with findings")
     return 1 if found else 0
 
 

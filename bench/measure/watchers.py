@@ -21,7 +21,7 @@ class CannotRun(Exception):
 
 
 class Watcher:
-    """A program that watches, and how to know that it does."""
+    """A program that watches. It does once it has printed `ready` and holds BPF programs, and a moment has passed."""
 
     def __init__(self, name: str, command: list[str], ready: str, settle: float = 1.0):
         self.name, self.command, self.ready, self.settle = name, command, ready, settle
@@ -33,12 +33,12 @@ class Watcher:
         self.output = tempfile.TemporaryFile(prefix="waggle-bench-")
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output)
         deadline = time.monotonic() + (300 if os.environ.get("WAGGLE_VM") else 30)
-        while self.ready not in self.text():
+        while self.ready not in self.text() or not self.programs():
             if self.process.poll() is not None:
                 raise CannotRun(self.reason())
             if time.monotonic() > deadline:
                 self.stop()
-                raise CannotRun(f"said nothing in {deadline:.0f} s")
+                raise CannotRun("did not begin to watch")
             time.sleep(0.02)
         time.sleep(self.settle * (5 if os.environ.get("WAGGLE_VM") else 1))
         if self.process.poll() is not None:
@@ -96,12 +96,7 @@ def always_on(waggle: str) -> Watcher:
 
 
 def trace(waggle: str, sensor: str) -> Watcher:
-    # Its first row is the sign; until then there is nothing to wait for but time.
-    return Watcher(f"waggle trace {sensor}", [waggle, "trace", sensor, "--for", "1h"], "", 2.0)
-
-
-def top(waggle: str, sensor: str) -> Watcher:
-    return Watcher(f"waggle top {sensor}", [waggle, "top", sensor, "--for", "1h"], "", 2.0)
+    return Watcher(f"waggle trace {sensor}", [waggle, "trace", sensor, "--for", "1h"], "")
 
 
 def bpftrace(name: str, program: str) -> Watcher:

@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
     waggle::bench::register_ring();
     waggle::bench::register_sql();
     waggle::bench::register_recording();
+    waggle::bench::register_directory();
     benchmark::Initialize(&argc, argv);
     if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
     benchmark::RunSpecifiedBenchmarks();

@@ -5,6 +5,7 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <map>
 #include <set>
@@ -29,8 +30,38 @@ struct Statement {
     sqlite3_stmt* handle = nullptr;
     Statement() = default;
     Statement(Statement&& other) noexcept : handle(std::exchange(other.handle, nullptr)) {}
-    Statement& operator=(Statement&&) = delete;
+    Statement& operator=(Statement&& other) noexcept {
+        std::swap(handle, other.handle);
+        return *this;
+    }
     ~Statement() { sqlite3_finalize(handle); }
+};
+
+// A statement that was asked before, ready to be asked again: rules ask theirs every second, and preparing
+// one costs as much as asking it of a quiet machine's tables.
+struct KeptStatement {
+    Statement statement;
+    std::vector<const RelationTable*> tables;  // that it reads
+    std::vector<std::uint64_t> sizes;          // how large they were when it was prepared
+};
+constexpr std::size_t most_kept_statements = 64;
+
+// To a factor of four: SQLite chose its way through the tables by their sizes, and chooses anew when they
+// differ.
+std::vector<std::uint64_t> sizes_of(std::span<const RelationTable* const> tables) {
+    std::vector<std::uint64_t> sizes;
+    for (const RelationTable* table : tables)
+        sizes.push_back((std::bit_width(table->relation->row_count()) + 1) / 2);
+    return sizes;
+}
+
+// Ends a statement's run whatever way it went, so that it holds no cursor into the tables.
+struct Run {
+    sqlite3_stmt* handle;
+    ~Run() {
+        sqlite3_reset(handle);
+        sqlite3_clear_bindings(handle);
+    }
 };
 
 // What each virtual machine operation may be spent on is SQLite's business; how much of everything is ours.
@@ -66,7 +97,8 @@ struct Sql::State final : RelationTables {
     sqlite3* db = nullptr;
     std::map<std::string, std::unique_ptr<RelationTable>, std::less<>> tables;
     bool guarded = false;  // statements of strangers are run; ours before that make the tables
-    std::set<std::string, std::less<>> read;  // tables the statement being prepared reads
+    std::set<std::string, std::less<>> read;                 // tables the statement being prepared reads
+    std::map<std::string, KeptStatement, std::less<>> kept;  // by their text
     std::chrono::milliseconds time_limit{5000};
     steady_clock::time_point deadline = steady_clock::time_point::max();
     std::optional<std::size_t> error_offset;
@@ -74,7 +106,10 @@ struct Sql::State final : RelationTables {
     State() = default;
     State(const State&) = delete;
     State& operator=(const State&) = delete;
-    ~State() override { sqlite3_close(db); }
+    ~State() override {
+        kept.clear();
+        sqlite3_close(db);
+    }
 
     const RelationTable* find(std::string_view name) const override {
         const auto found = tables.find(name);
@@ -106,6 +141,7 @@ struct Sql::State final : RelationTables {
     }
 
     Result<Statement> prepare(std::string_view sql);
+    Result<sqlite3_stmt*> ready(std::string_view sql);
     Error explain_error(std::string_view sql, int rc);
     std::string nearest_column(std::string_view sql, std::string_view word) const;
     std::string nearest_function(std::string_view word) const;
@@ -148,6 +184,25 @@ Result<Statement> Sql::State::prepare(std::string_view sql) {
                          ErrorKind::usage};
     }
     return statement;
+}
+
+// The statement, prepared now or kept from before; stays kept.
+Result<sqlite3_stmt*> Sql::State::ready(std::string_view sql) {
+    if (const auto found = kept.find(sql); found != kept.end()) {
+        if (found->second.sizes == sizes_of(found->second.tables)) {
+            error_offset.reset();
+            return found->second.statement.handle;
+        }
+        kept.erase(found);
+    }
+    auto prepared = prepare(sql);
+    if (!prepared) return prepared.error();
+    if (kept.size() == most_kept_statements) kept.clear();
+    KeptStatement& made = kept[std::string(sql)];
+    made.statement = std::move(*prepared);
+    for (const std::string& name : read) made.tables.push_back(find(name));
+    made.sizes = sizes_of(made.tables);
+    return made.statement.handle;
 }
 
 std::string Sql::State::nearest_column(std::string_view sql, std::string_view word) const {
@@ -245,6 +300,7 @@ Result<void> Sql::add(const Relation& relation, const Lookup& lookup) {
     if (name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") != std::string::npos)
         return Error{fmt::format("table {}: a table's name is made of a-z, 0-9 and _", escape_control(name))};
     const std::string quoted = "\"" + name + "\"";
+    state_->kept.clear();
     const bool known = state_->tables.contains(name);
     if (known)
         if (auto dropped = state_->run("DROP TABLE " + quoted); !dropped) return dropped;
@@ -265,9 +321,10 @@ Result<void> Sql::add_function(std::string_view name, int argument_count, Functi
 }
 
 Result<ResultSet> Sql::query(std::string_view sql, std::span<const Parameter> parameters, std::size_t most) {
-    auto prepared = state_->prepare(sql);
-    if (!prepared) return prepared.error();
-    sqlite3_stmt* statement = prepared->handle;
+    const Result<sqlite3_stmt*> ready = state_->ready(sql);
+    if (!ready) return ready.error();
+    sqlite3_stmt* statement = *ready;
+    const Run run{statement};
     for (int i = 1; i <= sqlite3_bind_parameter_count(statement); ++i) {
         const std::string_view name = sqlite3_bind_parameter_name(statement, i) + 1;
         const auto given = std::find_if(parameters.begin(), parameters.end(),

@@ -149,6 +149,48 @@ TEST_F(SqlTest, says_when_there_are_more_rows) {
     EXPECT_FALSE(sql.query("SELECT count FROM drops", {}, 5)->cut);
 }
 
+// A statement is prepared once and asked again: with what the tables hold now, and with nothing left of
+// before.
+TEST_F(SqlTest, a_question_asked_again_sees_what_came_meanwhile) {
+    const std::string_view query = "SELECT count(*), max(port) FROM drops WHERE port <> :port";
+    const Sql::Parameter one[] = {{"port", {Value::Kind::integer, 1, 0, {}}}};
+    const Sql::Parameter two[] = {{"port", {Value::Kind::integer, 2, 0, {}}}};
+    EXPECT_EQ(ask(query, one), "0");
+    for (std::uint16_t port = 1; port <= 300; ++port) {
+        append(drops, {.port = port});
+        EXPECT_EQ(ask(query, one), std::to_string(port - 1));
+        EXPECT_EQ(ask(query, two), std::to_string(port == 1 ? 1 : port - 1));
+    }
+    EXPECT_THAT(ask(query), HasSubstr("needs a value for :port"));
+    drops.clear();
+    EXPECT_EQ(ask(query, one), "0");
+}
+
+TEST_F(SqlTest, a_question_asked_again_after_it_was_cut_begins_at_the_first_row) {
+    for (std::uint16_t port = 1; port <= 5; ++port) append(drops, {.port = port});
+    for (int i = 0; i < 2; ++i) {
+        const auto result = sql.query("SELECT port FROM drops", {}, 2);
+        ASSERT_TRUE(result);
+        EXPECT_TRUE(result->cut);
+        EXPECT_EQ(result->rows.front().front().integer, 1);
+    }
+}
+
+TEST_F(SqlTest, a_question_asked_again_sees_the_relation_that_replaced_another) {
+    append(drops, {.port = 1});
+    EXPECT_EQ(ask("SELECT count(*) FROM drops"), "1");
+    Table others{drop_schema, 1 << 20};
+    ASSERT_TRUE(sql.add(others, {}));
+    EXPECT_EQ(ask("SELECT count(*) FROM drops"), "0");
+}
+
+TEST_F(SqlTest, many_different_questions_are_answered) {
+    append(drops, {.port = 1});
+    for (int round = 0; round < 2; ++round)
+        for (int i = 0; i < 100; ++i)
+            EXPECT_EQ(ask("SELECT port + " + std::to_string(i) + " FROM drops"), std::to_string(1 + i));
+}
+
 TEST_F(SqlTest, binds_parameters_and_names_the_missing_one) {
     append(drops, {.comm = "o'brien"});
     const Sql::Parameter comm[] = {{"comm", cell("o'brien")}};

@@ -38,6 +38,7 @@ class FactTable final : public Relation {
     const Schema& schema() const override { return schema_; }
     std::unique_ptr<Cursor> open() const override;
     std::uint64_t row_count() const override;
+    bool read_when_opened() const override { return true; }
 
   private:
     struct Reading {

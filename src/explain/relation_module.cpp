@@ -18,7 +18,12 @@ struct VirtualCursor : sqlite3_vtab_cursor {
     Value value;
     sqlite3_int64 rowid = 0;
     bool at_end = true;
+    const Field* only = nullptr;  // rows whose value of it is another are passed over
+    sqlite3_int64 only_value = 0;
 };
+
+// More than any join that spares it: what it costs to read a relation from the system, in rows scanned.
+constexpr double reading_cost = 1e9;
 
 std::string_view sql_type(const Column& column) {
     // Numbers with names are sometimes text and sometimes not: no type, so that neither is converted.
@@ -65,11 +70,28 @@ int disconnect(sqlite3_vtab* vtab) {
     return SQLITE_OK;
 }
 
+// SQLite knows of rows, not of what opening costs, and would begin a join with a relation that is empty until
+// it is read. Said to be dear by itself and cheap for a given value, it comes after what it is joined to:
+// then nothing is read where nothing is to be joined.
+void prefer_last(sqlite3_index_info* plan, double rows) {
+    plan->estimatedCost = rows + reading_cost;
+    for (int i = 0; i < plan->nConstraint; ++i) {
+        const auto& constraint = plan->aConstraint[i];
+        if (!constraint.usable || constraint.op != SQLITE_INDEX_CONSTRAINT_EQ || constraint.iColumn < 0)
+            continue;
+        plan->aConstraintUsage[i].argvIndex = 1;  // and SQLite compares once more
+        plan->idxNum = constraint.iColumn + 1;
+        plan->estimatedCost = rows + 10;
+        return;
+    }
+}
+
 int best_index(sqlite3_vtab* vtab, sqlite3_index_info* plan) {
     const RelationTable& table = *static_cast<VirtualTable*>(vtab)->table;
     const double rows = static_cast<double>(table.relation->row_count());
     plan->estimatedRows = static_cast<sqlite3_int64>(rows) + 1;
     plan->estimatedCost = rows + 10;
+    if (table.relation->read_when_opened()) prefer_last(plan, rows);
     plan->orderByConsumed =
         plan->nOrderBy == 1 && plan->aOrderBy[0].iColumn == -1 && plan->aOrderBy[0].desc == 0;
     return SQLITE_OK;
@@ -89,13 +111,28 @@ int close_cursor(sqlite3_vtab_cursor* cursor) {
 
 int next(sqlite3_vtab_cursor* base) {
     auto* cursor = static_cast<VirtualCursor*>(base);
-    cursor->at_end = !cursor->rows->next(cursor->row);
-    ++cursor->rowid;
+    do {
+        cursor->at_end = !cursor->rows->next(cursor->row);
+        ++cursor->rowid;
+    } while (!cursor->at_end && cursor->only && cursor->row.i64(*cursor->only) != cursor->only_value);
     return SQLITE_OK;
 }
 
-int filter(sqlite3_vtab_cursor* base, int, const char*, int, sqlite3_value**) {
+// A field whose values are themselves in SQL, never a name for them.
+bool is_plain_integer(const Column& column) {
+    return column.field && column.field->dictionary.empty() && sql_type(column) == " INTEGER";
+}
+
+int filter(sqlite3_vtab_cursor* base, int wanted_column, const char*, int argc, sqlite3_value** argv) {
     auto* cursor = static_cast<VirtualCursor*>(base);
+    cursor->only = nullptr;
+    if (wanted_column > 0 && argc == 1) {
+        const Column& column = cursor->table->columns[static_cast<std::size_t>(wanted_column - 1)];
+        if (is_plain_integer(column) && sqlite3_value_type(argv[0]) == SQLITE_INTEGER) {
+            cursor->only = column.field;
+            cursor->only_value = sqlite3_value_int64(argv[0]);
+        }
+    }
     cursor->rows = cursor->table->relation->open();
     cursor->rowid = 0;
     return next(base);

@@ -27,6 +27,9 @@ class Relation {
     virtual const Schema& schema() const = 0;
     virtual std::unique_ptr<Cursor> open() const = 0;
     virtual std::uint64_t row_count() const = 0;
+    // Whether open() first reads the system. A query then looks elsewhere first and opens this only for rows
+    // that need it.
+    virtual bool read_when_opened() const { return false; }
 };
 
 // Rows in the order they came. When the budget is full the oldest leave, a block at a time, and are counted.

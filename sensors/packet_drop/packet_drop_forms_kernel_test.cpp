@@ -92,7 +92,8 @@ class PacketDropFrames : public PacketDropKernel {
         const std::string payload(46, 'x');
         for (const std::string& tag : {std::string(), std::string("\x81\x00\x00\x2a", 4)})
             for (int i = 0; i < count; ++i) {
-                const std::string frame = addresses + tag + carries + payload;
+                std::string frame = addresses;
+                frame.append(tag).append(carries).append(payload);
                 require(::sendto(wire.get(), frame.data(), frame.size(), 0,
                                  reinterpret_cast<const sockaddr*>(&to),
                                  sizeof to) == static_cast<ssize_t>(frame.size()),

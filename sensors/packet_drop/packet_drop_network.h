@@ -121,16 +121,16 @@ struct Network {
 
 class PacketDropKernel : public testing::Test {
   protected:
-    static void SetUpTestSuite() { network_ = std::make_unique<Network>(); }
-    static void TearDownTestSuite() { network_.reset(); }
+    static void SetUpTestSuite() { network = std::make_unique<Network>(); }
+    static void TearDownTestSuite() { network.reset(); }
 
     void TearDown() override {
         if (HasFailure()) print_rows();
         for (const Netns* each : {&client(), &server()}) each->run("nft flush ruleset");
     }
 
-    static const Netns& client() { return network_->client; }
-    static const Netns& server() { return network_->server; }
+    static const Netns& client() { return network->client; }
+    static const Netns& server() { return network->server; }
 
     void start(Mode mode) {
         StartOptions options;
@@ -225,11 +225,11 @@ class PacketDropKernel : public testing::Test {
   private:
     template <class Struct>
     static void keep_ours(const Struct& record, std::vector<Struct>& into) {
-        for (const Netns* each : {&network_->client, &network_->server, &network_->beyond})
+        for (const Netns* each : {&network->client, &network->server, &network->beyond})
             if (record.netns == each->inode()) into.push_back(record);
     }
 
-    static inline std::unique_ptr<Network> network_;
+    static inline std::unique_ptr<Network> network;
 };
 
 }  // namespace waggle::sensors

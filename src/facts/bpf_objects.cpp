@@ -170,8 +170,8 @@ std::uint64_t memory_of(int fd) {
     return fdinfo_value(own.file(fmt::format("self/fdinfo/{}", fd).c_str()), "memlock:");
 }
 
-template <class Fact_>
-void put_owner(const BpfOwners& owners, Fact_& fact) {
+template <class Record>
+void put_owner(const BpfOwners& owners, Record& fact) {
     const auto owner = owners.find(fact.id);
     if (owner == owners.end()) return;
     fact.pid = owner->second.pid;

@@ -192,7 +192,7 @@ class IptablesMatch final : public FirewallMatch {
     void add(bool negated, Test test) {
         if (!test) return;
         if (negated)
-            tests_.push_back([test = std::move(test)](const FirewallPacket& p) { return !test(p); });
+            tests_.emplace_back([test = std::move(test)](const FirewallPacket& p) { return !test(p); });
         else
             tests_.push_back(std::move(test));
     }

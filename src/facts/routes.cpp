@@ -94,7 +94,7 @@ class Routes final : public Fact {
 
     Result<void> read(const RowSink& sink) override {
         std::size_t count = 0;
-        const Result<void> result = dump_in_each(
+        Result<void> result = dump_in_each(
             roots_, "routes", RTM_GETROUTE, sizeof(rtmsg),
             [&](const NetworkNamespace& netns, const InterfaceNames& names, const NetlinkMessage& message) {
                 if (message.type == RTM_NEWROUTE && count++ < most_routes)

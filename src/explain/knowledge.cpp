@@ -106,7 +106,7 @@ class EntryReader {
     const YamlText& file_;
     std::optional<Error> error_;
 
-    void fail(Position at, std::string reason) {
+    void fail(Position at, const std::string& reason) {
         if (!error_) error_ = file_.error(at, reason);
     }
     void take(const YamlNode& node, std::string_view key, std::string& out) {

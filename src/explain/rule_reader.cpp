@@ -82,7 +82,7 @@ class Reader {
     Sql& sql_;
     std::optional<Error> error_;
 
-    void fail(Position at, std::string reason) {
+    void fail(Position at, const std::string& reason) {
         if (!error_) error_ = file_.error(at, reason);
     }
 

@@ -100,7 +100,7 @@ TEST(Sockets, only_listeners_listen) {
 
 class Memory : public testing::Test {
   protected:
-    void read(std::vector<std::pair<std::uint64_t, std::uint16_t>> listeners, bool complete = true) {
+    void read(const std::vector<std::pair<std::uint64_t, std::uint16_t>>& listeners, bool complete = true) {
         clock.now += 1000;
         memory.begin();
         for (const auto& [cookie, port] : listeners) {

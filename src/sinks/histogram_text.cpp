@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/text.h"
 #include "explain/histogram.h"
@@ -54,7 +55,7 @@ std::string render_histogram(std::string_view name, std::string_view meaning, Un
         for (std::size_t c = 0; c < 3; ++c) out += pad_left(line.cells[c], widths[c] + (c > 0 ? 2 : 0));
         // A slot that is not empty shows at least one mark.
         const double share = static_cast<double>(line.count) / static_cast<double>(most);
-        const auto marks = static_cast<std::size_t>(share * static_cast<double>(room) + 0.5);
+        const auto marks = static_cast<std::size_t>(std::lround(share * static_cast<double>(room)));
         if (line.count > 0)
             out += "  " + paint(std::string(std::max<std::size_t>(marks, 1), '#'), Paint::cyan, style.color);
         out += '\n';

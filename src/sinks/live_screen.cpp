@@ -40,7 +40,7 @@ struct Screen {
     std::vector<Line> lines;
     std::size_t width;
 
-    void add(std::string text, Paint how = Paint::plain, std::size_t painted = std::string::npos) {
+    void add(std::string_view text, Paint how = Paint::plain, std::size_t painted = std::string::npos) {
         lines.push_back({cut_text(text, width), how, painted});
     }
     void add_wrapped(std::string_view text, std::size_t indent) {

@@ -153,9 +153,9 @@ std::string RecordingReader::read_control(std::uint32_t type, std::string_view t
         subject.container = text_at(value, "container");
         subject.runtime = text_at(value, "runtime");
         subject.unit = text_at(value, "unit");
-        visitor.on_subject(
-            SubjectKey::of(subject.pid, subject.start_ns, number_at<std::uint64_t>(value, "cgroup_id")),
-            std::move(subject));
+        const auto who =
+            SubjectKey::of(subject.pid, subject.start_ns, number_at<std::uint64_t>(value, "cgroup_id"));
+        visitor.on_subject(who, std::move(subject));
         return {};
     }
     if (type == static_cast<std::uint32_t>(Frame::memory))

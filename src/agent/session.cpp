@@ -3,11 +3,11 @@
 
 #include <fmt/core.h>
 #include <sys/epoll.h>
-#include <time.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 
 #include "agent/rule_book.h"
 #include "agent/self.h"

@@ -26,7 +26,7 @@ namespace {
 
 const SystemClock system_clock;
 
-std::unique_ptr<Session> started(SessionOptions options = {}) {
+std::unique_ptr<Session> started(const SessionOptions& options = {}) {
     Result<std::unique_ptr<Session>> session = Session::start(options, system_clock);
     EXPECT_TRUE(session) << session.error().message;
     return session ? std::move(*session) : nullptr;

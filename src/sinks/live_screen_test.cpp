@@ -14,7 +14,6 @@ namespace {
 using testing::cell;
 using testing::example_answer;
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 std::vector<Figures> example_figures() {
     Figures figures;

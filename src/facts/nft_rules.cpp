@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <arpa/inet.h>
 #include <fmt/format.h>
+#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <nftables/libnftables.h>
@@ -14,6 +16,7 @@
 #include "facts/firewall_rule.h"
 #include "facts/netlink.h"
 #include "facts/put.h"
+#include "facts/rtnetlink.h"
 
 namespace waggle::facts {
 namespace {
@@ -173,15 +176,47 @@ FirewallRule make_rule(const Json& json, Ruleset& ruleset, const Texts& texts) {
     return rule;
 }
 
-bool has_tables() {
+struct Tables {
+    std::vector<std::string> in_force;  // "inet fw"
+    bool any_dormant = false;
+    bool denied = false;
+};
+
+std::string_view family_name(std::uint8_t family) {
+    struct Family {
+        std::uint8_t number;
+        std::string_view name;
+    };
+    static constexpr Family families[] = {{NFPROTO_INET, "inet"},     {NFPROTO_IPV4, "ip"},
+                                          {NFPROTO_ARP, "arp"},       {NFPROTO_NETDEV, "netdev"},
+                                          {NFPROTO_BRIDGE, "bridge"}, {NFPROTO_IPV6, "ip6"}};
+    for (const Family& one : families)
+        if (one.number == family) return one.name;
+    return {};
+}
+
+Tables list_tables() {
+    Tables tables;
     auto netlink = Netlink::open(NETLINK_NETFILTER);
-    if (!netlink) return false;
-    nfgenmsg request{};
-    bool any = false;
-    const auto dumped = netlink->dump(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE, bytes_of(request),
-                                      [&](const NetlinkMessage&) { any = true; });
-    // Let libnftables say why, where the reason is a missing privilege.
-    return any || (!dumped && dumped.error().kind == ErrorKind::privilege);
+    if (!netlink) return tables;
+    const nfgenmsg request{};
+    const auto dumped = netlink->dump(
+        NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE, bytes_of(request), [&](const NetlinkMessage& message) {
+            if (message.body.size() < sizeof(nfgenmsg)) return;
+            std::string name;
+            std::uint32_t flags = 0;
+            each_attribute(message.body.subspan(sizeof(nfgenmsg)), [&](std::uint16_t type, Bytes value) {
+                if (type == NFTA_TABLE_NAME) name = netlink_text(value);
+                if (type == NFTA_TABLE_FLAGS) flags = ntohl(netlink_u32(value));
+            });
+            const auto family = family_name(load<nfgenmsg>(message.body).nfgen_family);
+            if (flags & NFT_TABLE_F_DORMANT)
+                tables.any_dormant = true;
+            else
+                tables.in_force.push_back(std::string(family) + " " + name);
+        });
+    tables.denied = !dumped && dumped.error().kind == ErrorKind::privilege;
+    return tables;
 }
 
 }  // namespace
@@ -224,14 +259,17 @@ Result<std::vector<FirewallRule>> parse_nft_ruleset(std::string_view json, std::
 }
 
 Result<std::vector<FirewallRule>> read_nft_rules() {
-    if (!has_tables()) return std::vector<FirewallRule>{};
+    const Tables tables = list_tables();
+    std::vector<FirewallRule> all;
+    // Where the privilege is missing, libnftables says so.
+    if (tables.in_force.empty() && !tables.denied) return all;
     const std::unique_ptr<nft_ctx, void (*)(nft_ctx*)> nft(nft_ctx_new(NFT_CTX_DEFAULT), nft_ctx_free);
     if (!nft) return Error{"libnftables cannot be opened"};
     nft_ctx_buffer_output(nft.get());
     nft_ctx_buffer_error(nft.get());
-    const auto list = [&](unsigned flags) -> Result<std::string> {
+    const auto list = [&](const std::string& command, unsigned flags) -> Result<std::string> {
         nft_ctx_output_set_flags(nft.get(), flags);
-        if (nft_run_cmd_from_buffer(nft.get(), "list ruleset") != 0) {
+        if (nft_run_cmd_from_buffer(nft.get(), command.c_str()) != 0) {
             const std::string_view reason = trim(nft_ctx_get_error_buffer(nft.get()));
             const bool denied = reason.find("not permitted") != std::string_view::npos;
             return Error{fmt::format("cannot list the nftables rules: {}", reason),
@@ -239,11 +277,24 @@ Result<std::vector<FirewallRule>> read_nft_rules() {
         }
         return std::string(nft_ctx_get_output_buffer(nft.get()));
     };
-    const auto json = list(NFT_CTX_OUTPUT_JSON | NFT_CTX_OUTPUT_HANDLE | NFT_CTX_OUTPUT_NUMERIC_ALL);
-    if (!json) return json.error();
-    const auto text = list(NFT_CTX_OUTPUT_HANDLE | NFT_CTX_OUTPUT_STATELESS);
-    if (!text) return text.error();
-    return parse_nft_ruleset(*json, *text);
+    // libnftables 1.0.6 writes a dormant table's flags into its JSON from memory it did not set, so such a
+    // table must not be listed.
+    std::vector<std::string> commands = {"list ruleset"};
+    if (tables.any_dormant) {
+        commands.clear();
+        for (const std::string& table : tables.in_force) commands.push_back("list table " + table);
+    }
+    for (const std::string& command : commands) {
+        const auto json =
+            list(command, NFT_CTX_OUTPUT_JSON | NFT_CTX_OUTPUT_HANDLE | NFT_CTX_OUTPUT_NUMERIC_ALL);
+        if (!json) return json.error();
+        const auto text = list(command, NFT_CTX_OUTPUT_HANDLE | NFT_CTX_OUTPUT_STATELESS);
+        if (!text) return text.error();
+        auto rules = parse_nft_ruleset(*json, *text);
+        if (!rules) return rules.error();
+        all.insert(all.end(), std::make_move_iterator(rules->begin()), std::make_move_iterator(rules->end()));
+    }
+    return all;
 }
 
 }  // namespace waggle::facts

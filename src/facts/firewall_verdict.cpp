@@ -58,7 +58,9 @@ class Walk {
         bool certain;
     };
 
-    Walk(Namespace& netns, const FirewallPacket& packet) : netns_(netns), packet_(packet) {}
+    // `by_counters`: rules whose counters stood still are taken for not matched.
+    Walk(Namespace& netns, const FirewallPacket& packet, bool by_counters)
+        : netns_(netns), packet_(packet), by_counters_(by_counters) {}
 
     const std::vector<Candidate>& candidates() const { return candidates_; }
 
@@ -86,7 +88,7 @@ class Walk {
     bool run_base(const ChainKey& key, Chain& chain) {
         accepted_ = false;
         if (run(key, chain, 0) == Flow::ends) return accepted_;
-        if (chain.policy != "drop" || chain.policy_stood_still) return true;
+        if (chain.policy != "drop" || (by_counters_ && chain.policy_stood_still)) return true;
         note(chain.policy_id, Tri::yes);
         return accepted_ || unsure_;
     }
@@ -101,7 +103,7 @@ class Walk {
             return Flow::falls_through;
         }
         for (Rule& rule : chain.rules) {
-            if (rule.stood_still) continue;
+            if (by_counters_ && rule.stood_still) continue;
             if (!rule.match)
                 rule.match = chain.backend == "nftables" ? make_nft_match(rule.expression, rule.verdict)
                                                          : make_iptables_match(rule.text);
@@ -154,6 +156,7 @@ class Walk {
 
     Namespace& netns_;
     const FirewallPacket& packet_;
+    bool by_counters_;
     std::vector<Candidate> candidates_;
     bool unsure_ = false;    // a comparison on the way had no answer
     bool accepted_ = false;  // the base chain that runs can have accepted it
@@ -171,6 +174,51 @@ FirewallPacket known_of(const DroppedPacket& dropped) {
     packet.tcp_flags = dropped.tcp_flags;
     packet.length = dropped.length;
     return packet;
+}
+
+struct Suspects {
+    std::set<std::string> ids;
+    bool certain;
+};
+
+Suspects suspects_of(Namespace& netns, const DroppedPacket& dropped, bool by_counters) {
+    struct Hook {
+        std::string_view name;
+        bool has_iif, has_oif;
+    };
+    struct Direction {
+        std::string_view name;
+        std::vector<Hook> hooks;
+    };
+    static const Direction directions[] = {
+        {"in", {{"ingress", true, false}, {"prerouting", true, false}, {"input", true, false}}},
+        {"forward",
+         {{"ingress", true, false},
+          {"prerouting", true, false},
+          {"forward", true, true},
+          {"postrouting", true, true},
+          {"egress", false, true}}},
+        {"out", {{"output", false, true}, {"postrouting", false, true}, {"egress", false, true}}},
+    };
+    const bool direction_known = std::any_of(std::begin(directions), std::end(directions),
+                                             [&](const Direction& d) { return d.name == dropped.direction; });
+    Suspects suspects{{}, direction_known && !netns.rewrites};
+    for (const Direction& direction : directions) {
+        if (direction_known && direction.name != dropped.direction) continue;
+        FirewallPacket packet = known_of(dropped);
+        Walk walk(netns, packet, by_counters);
+        for (const Hook& hook : direction.hooks) {
+            packet.has_iif = hook.has_iif;
+            packet.has_oif = hook.has_oif;
+            if (!walk.pass(hook.name)) break;
+        }
+        for (const Walk::Candidate& candidate : walk.candidates()) {
+            suspects.ids.insert(candidate.id);
+            suspects.certain &= candidate.certain;
+        }
+        suspects.certain &= !packet.assumed_state;
+    }
+    return suspects;
 }
 
 std::string text_of(const Row& row, const Schema& schema, std::string_view name) {
@@ -247,45 +295,11 @@ FirewallVerdict::~FirewallVerdict() = default;
 std::optional<FirewallVerdict::Answer> FirewallVerdict::dropped_by(const DroppedPacket& dropped) const {
     const auto netns = state_->namespaces.find(dropped.netns);
     if (netns == state_->namespaces.end()) return {};
-    struct Hook {
-        std::string_view name;
-        bool has_iif, has_oif;
-    };
-    struct Direction {
-        std::string_view name;
-        std::vector<Hook> hooks;
-    };
-    static const Direction directions[] = {
-        {"in", {{"ingress", true, false}, {"prerouting", true, false}, {"input", true, false}}},
-        {"forward",
-         {{"ingress", true, false},
-          {"prerouting", true, false},
-          {"forward", true, true},
-          {"postrouting", true, true},
-          {"egress", false, true}}},
-        {"out", {{"output", false, true}, {"postrouting", false, true}, {"egress", false, true}}},
-    };
-    const bool direction_known = std::any_of(std::begin(directions), std::end(directions),
-                                             [&](const Direction& d) { return d.name == dropped.direction; });
-    std::set<std::string> ids;
-    bool certain = direction_known && !netns->second.rewrites;
-    for (const Direction& direction : directions) {
-        if (direction_known && direction.name != dropped.direction) continue;
-        FirewallPacket packet = known_of(dropped);
-        Walk walk(netns->second, packet);
-        for (const Hook& hook : direction.hooks) {
-            packet.has_iif = hook.has_iif;
-            packet.has_oif = hook.has_oif;
-            if (!walk.pass(hook.name)) break;
-        }
-        for (const Walk::Candidate& candidate : walk.candidates()) {
-            ids.insert(candidate.id);
-            certain = certain && candidate.certain;
-        }
-        certain = certain && !packet.assumed_state;
-    }
-    if (ids.size() != 1) return {};
-    return Answer{*ids.begin(), certain ? "certain" : "only candidate"};
+    Suspects suspects = suspects_of(netns->second, dropped, false);
+    // Counters only decide between several: they may have been read a moment after the packet was dropped.
+    if (suspects.ids.size() > 1) suspects = suspects_of(netns->second, dropped, true);
+    if (suspects.ids.size() != 1) return {};
+    return Answer{*suspects.ids.begin(), suspects.certain ? "certain" : "only candidate"};
 }
 
 }  // namespace waggle::facts

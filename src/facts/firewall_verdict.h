@@ -38,8 +38,8 @@ class FirewallVerdict {
                                  // can have dropped it, but not every comparison on the way was known
     };
 
-    // `rules`: rows of firewall_rules, copied. Where they have the column packets_delta, a rule whose counter
-    // stood still in that time has dropped nothing.
+    // `rules`: rows of firewall_rules, copied. Where they have the column packets_delta, and more than one
+    // rule can have dropped a packet, those whose counter stood still in that time are acquitted.
     explicit FirewallVerdict(const Relation& rules);
     FirewallVerdict(FirewallVerdict&&) noexcept;
     FirewallVerdict& operator=(FirewallVerdict&&) noexcept;

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "base/bytes.h"
 #include "model/schema.h"
 #include "model/sensor.h"
+#include "waggle/bytes.h"
 
 namespace waggle::bench {
 

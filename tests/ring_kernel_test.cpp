@@ -14,9 +14,9 @@
 #include <ctime>
 #include <thread>
 
-#include "base/owned_fd.h"
 #include "model/table.h"
 #include "sensors/skeleton/skeleton.h"
+#include "waggle/owned_fd.h"
 
 namespace waggle {
 namespace {

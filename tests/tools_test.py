@@ -36,13 +36,19 @@ class Layers(unittest.TestCase):
         self.assertEqual(run("check_layers.py", str(self.root)), (0, "1 files, 0 breaches\n"))
 
     def test_an_arrow_reaches_all_below_it(self):
-        self.allows("src/cli/why.cpp", '#include "base/result.h"\n#include "model/row.h"\n#include "kernel/object.h"')
+        self.allows("src/cli/why.cpp", '#include "waggle/result.h"\n#include "model/row.h"\n#include "kernel/object.h"')
 
     def test_an_arrow_upwards_is_refused(self):
         self.refuses("src/model/row.h", '#include "explain/sql.h"', "model may not include explain")
 
     def test_a_sideways_include_is_refused(self):
         self.refuses("src/facts/routes.cpp", '#include "context/subject.h"', "facts may not include context")
+
+    def test_the_public_headers_stand_on_nothing(self):
+        self.refuses("include/waggle/map.h", '#include "kernel/object.h"', "include/waggle may not include kernel")
+
+    def test_everybody_may_include_the_public_headers(self):
+        self.allows("src/base/text.cpp", '#include "waggle/result.h"')
 
     def test_a_room_includes_itself(self):
         self.allows("sensors/tcp/tcp.cpp", '#include "sensors/tcp/tcp.h"\n#include <bpf/libbpf.h>')
@@ -78,11 +84,14 @@ def section(name: str, output: str, end: str) -> str:
 
 
 class Counts(unittest.TestCase):
-    def count(self, *sections: str) -> str:
+    def say(self, *sections: str) -> list[str]:
         with tempfile.NamedTemporaryFile("w", encoding="utf-8") as log:
             log.write("Start testing\n" + "".join(sections))
             log.flush()
-            return run("count_tests.py", log.name)[1].strip()
+            return run("count_tests.py", log.name)[1].splitlines()
+
+    def count(self, *sections: str) -> str:
+        return self.say(*sections)[-1]
 
     def test_each_test_of_a_binary_counts(self):
         output = "[ RUN      ] A.b\n[       OK ] A.b (1 ms)\n[ RUN      ] A.c\n[  FAILED  ] A.c (1 ms)\n[  FAILED  ] A.c\n"
@@ -102,6 +111,16 @@ class Counts(unittest.TestCase):
 
     def test_a_script_counts_as_one(self):
         self.assertEqual(self.count(section("s", "ok\n", "Test Passed."), section("t", "", "Test Failed.")), "1 passed, 1 failed")
+
+    def test_what_failed_is_named_with_what_it_said_first(self):
+        output = ("[ RUN      ] A.b\n[       OK ] A.b (1 ms)\n[ RUN      ] A.c\na.cpp:7: Failure\nValue of: x\n  Actual: 2\n\n"
+                  "a.cpp:9: Failure\nlater\n[  FAILED  ] A.c (1 ms)\n[ RUN      ] A.d\nSegmentation fault\n")
+        self.assertEqual(self.say(section("a", output, "Test Failed."), section("t", "", "Test Failed.")), [
+            "failed a: A.c: a.cpp:7: Failure Value of: x Actual: 2",
+            "failed a: A.d: began and never ended",
+            "failed t: failed",
+            "1 passed, 3 failed",
+        ])
 
 
 unittest.main()

@@ -172,7 +172,7 @@ constexpr std::string_view on_requeue[] = {"on_requeue"};
 constexpr std::string_view on_merge[] = {"on_merge"};
 constexpr std::string_view on_insert[] = {"on_insert"};
 constexpr std::string_view on_issue[] = {"on_issue"};
-constexpr kernel::Moment moments[] = {
+constexpr Moment moments[] = {
     {"allocate", on_allocate, "Flushes are put down to the kernel worker that issues them.", false},
     {"complete", on_complete, "Requests are not seen.", true},
     {"requeue", on_requeue, "Requests that the driver gave back count as if the disk had them.", false},

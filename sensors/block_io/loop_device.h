@@ -20,8 +20,8 @@
 #include <memory>
 #include <string>
 
-#include "base/owned_fd.h"
-#include "base/result.h"
+#include "waggle/owned_fd.h"
+#include "waggle/result.h"
 
 namespace waggle::sensors {
 

@@ -125,7 +125,7 @@ class PacketDrop final : public ProbedSensor {
 
     Result<void> start(const StartOptions& options, Names& names) override {
         static constexpr std::string_view drop[] = {"on_drop_with_socket", "on_drop"};
-        static constexpr kernel::Moment moments[] = {{"drop", drop, "Dropped packets are not seen.", true}};
+        static constexpr Moment moments[] = {{"drop", drop, "Dropped packets are not seen.", true}};
         auto opened = open(packet_drop_bpf__elf_bytes, options);
         if (!opened) return opened.error();
         if (auto loaded = opened->load(moments); !loaded) return loaded;

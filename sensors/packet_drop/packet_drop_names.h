@@ -3,8 +3,8 @@
 // that are the same everywhere: packet_direction, ip_protocol, ether_type, tcp_flags, freed_thing.
 #pragma once
 
-#include "base/result.h"
 #include "model/names.h"
+#include "waggle/result.h"
 
 namespace waggle::sensors {
 

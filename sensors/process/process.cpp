@@ -87,7 +87,7 @@ class Process final : public ProbedSensor {
         static constexpr std::string_view exec[] = {"on_exec"};
         static constexpr std::string_view fork[] = {"on_fork"};
         static constexpr std::string_view exit[] = {"on_exit"};
-        static constexpr kernel::Moment moments[] = {
+        static constexpr Moment moments[] = {
             {"exec", exec,
              "Programs that start are not seen, nor what processes shorter than a look at /proc run.", true},
             {"fork", fork, "Processes that never start a program of their own are seen only when they end.",

@@ -24,8 +24,7 @@ class Skeleton final : public ProbedSensor {
 
     Result<void> start(const StartOptions& options, Names&) override {
         static constexpr std::string_view rename[] = {"on_rename"};
-        static constexpr kernel::Moment moments[] = {
-            {"rename", rename, "Renamed threads are not seen.", true}};
+        static constexpr Moment moments[] = {{"rename", rename, "Renamed threads are not seen.", true}};
         auto opened = open(skeleton_bpf__elf_bytes, options);
         if (!opened) return opened.error();
         if (auto loaded = opened->load(moments); !loaded) return loaded;

@@ -5,7 +5,7 @@
 #include <bit>
 #include <cstdint>
 
-#include "base/bytes.h"
+#include "waggle/bytes.h"
 
 namespace waggle::agent {
 

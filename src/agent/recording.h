@@ -18,11 +18,11 @@
 #include <string_view>
 #include <vector>
 
-#include "base/bytes.h"
-#include "base/owned_fd.h"
-#include "base/result.h"
 #include "explain/finding.h"
 #include "model/columns.h"
+#include "waggle/bytes.h"
+#include "waggle/owned_fd.h"
+#include "waggle/result.h"
 
 namespace waggle::agent {
 

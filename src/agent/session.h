@@ -13,10 +13,10 @@
 #include "agent/recording.h"
 #include "agent/store.h"
 #include "base/clock.h"
-#include "base/owned_fd.h"
 #include "context/process_directory.h"
 #include "explain/rules.h"
 #include "model/sensor.h"
+#include "waggle/owned_fd.h"
 
 namespace waggle::agent {
 

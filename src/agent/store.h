@@ -13,11 +13,11 @@
 #include <vector>
 
 #include "agent/fact_table.h"
-#include "base/result.h"
 #include "explain/sql.h"
 #include "explain/window.h"
 #include "model/columns.h"
 #include "model/table.h"
+#include "waggle/result.h"
 
 namespace waggle::agent {
 

@@ -2,9 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/result.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "waggle/result.h"
 
 namespace waggle {
 namespace {

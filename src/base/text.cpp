@@ -10,7 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "base/owned_fd.h"
+#include "waggle/owned_fd.h"
 
 namespace waggle {
 namespace {

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "agent/session.h"
-#include "base/result.h"
 #include "explain/finding.h"
 #include "sinks/terminal.h"
+#include "waggle/result.h"
 
 namespace waggle::cli {
 

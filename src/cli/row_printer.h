@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
-#include "base/result.h"
 #include "model/columns.h"
+#include "waggle/result.h"
 
 namespace waggle::cli {
 

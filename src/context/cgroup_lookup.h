@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-#include "base/result.h"
+#include "waggle/result.h"
 
 namespace waggle::context {
 

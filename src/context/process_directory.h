@@ -15,9 +15,9 @@
 #include <string>
 
 #include "base/clock.h"
-#include "base/result.h"
 #include "model/row.h"
 #include "model/subject.h"
+#include "waggle/result.h"
 
 namespace waggle::context {
 

@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/coverage.h"
 #include "explain/sql.h"
+#include "waggle/coverage.h"
 
 namespace waggle::explain {
 

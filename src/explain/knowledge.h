@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/embedded.h"
-#include "base/result.h"
+#include "waggle/result.h"
 
 namespace waggle::explain {
 

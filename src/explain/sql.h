@@ -23,9 +23,9 @@
 #include <string_view>
 #include <vector>
 
-#include "base/result.h"
 #include "model/columns.h"
 #include "model/table.h"
+#include "waggle/result.h"
 
 namespace waggle::explain {
 

@@ -9,11 +9,11 @@
 #include <cstring>
 #include <map>
 
-#include "base/owned_fd.h"
 #include "facts/makers.h"
 #include "facts/procfs.h"
 #include "facts/put.h"
 #include "model/record_writer.h"
+#include "waggle/owned_fd.h"
 
 namespace waggle::facts {
 namespace {

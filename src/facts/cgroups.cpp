@@ -3,11 +3,11 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "base/owned_fd.h"
 #include "base/text.h"
 #include "facts/makers.h"
 #include "facts/put.h"
 #include "model/record_writer.h"
+#include "waggle/owned_fd.h"
 
 namespace waggle::facts {
 namespace {

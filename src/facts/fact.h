@@ -12,8 +12,8 @@
 #include <string_view>
 #include <vector>
 
-#include "base/result.h"
 #include "model/row.h"
+#include "waggle/result.h"
 
 namespace waggle::facts {
 

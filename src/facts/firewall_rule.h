@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
-#include "base/result.h"
 #include "facts/fact.h"
 #include "model/schema.h"
+#include "waggle/result.h"
 
 namespace waggle::facts {
 

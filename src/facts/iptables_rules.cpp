@@ -9,11 +9,11 @@
 #include <cstring>
 #include <map>
 
-#include "base/owned_fd.h"
 #include "base/text.h"
 #include "facts/firewall_rule.h"
 #include "facts/procfs.h"
 #include "facts/put.h"
+#include "waggle/owned_fd.h"
 
 namespace waggle::facts {
 namespace {

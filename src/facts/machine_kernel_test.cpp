@@ -6,12 +6,12 @@
 #include <filesystem>
 #include <fstream>
 
-#include "base/owned_fd.h"
 #include "base/text.h"
 #include "facts/fact_rows.h"
 #include "facts/makers.h"
 #include "facts/netns_process.h"
 #include "facts/socket_owners.h"
+#include "waggle/owned_fd.h"
 
 namespace waggle::facts {
 namespace {

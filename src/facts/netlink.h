@@ -11,9 +11,9 @@
 #include <functional>
 #include <vector>
 
-#include "base/bytes.h"
-#include "base/owned_fd.h"
-#include "base/result.h"
+#include "waggle/bytes.h"
+#include "waggle/owned_fd.h"
+#include "waggle/result.h"
 
 namespace waggle::facts {
 

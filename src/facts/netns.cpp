@@ -14,8 +14,8 @@
 #include <memory>
 #include <thread>
 
-#include "base/owned_fd.h"
 #include "facts/procfs.h"
+#include "waggle/owned_fd.h"
 
 namespace waggle::facts {
 namespace {

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "base/result.h"
 #include "facts/fact.h"
+#include "waggle/result.h"
 
 namespace waggle::facts {
 

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/owned_fd.h"
+#include "waggle/owned_fd.h"
 
 namespace waggle::facts {
 

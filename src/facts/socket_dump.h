@@ -8,9 +8,9 @@
 #include <functional>
 #include <string_view>
 
-#include "base/bytes.h"
-#include "base/result.h"
 #include "facts/netlink.h"
+#include "waggle/bytes.h"
+#include "waggle/result.h"
 
 namespace waggle::facts {
 

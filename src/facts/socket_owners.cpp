@@ -18,12 +18,12 @@ void note(Owner& owner, std::uint32_t pid, std::uint32_t& last_pid) {
     ++owner.count;
 }
 
-std::optional<kernel::Object> load_program() {
+std::optional<Object> load_program() {
     static constexpr std::string_view programs[] = {"on_file"};
-    static constexpr kernel::Moment moments[] = {{"file", programs, "Owners are read from /proc.", true}};
+    static constexpr Moment moments[] = {{"file", programs, "Owners are read from /proc.", true}};
     std::size_t size = 0;
     const void* elf = socket_owners_bpf__elf_bytes(&size);
-    auto object = kernel::Object::open("socket_owners", {static_cast<const std::byte*>(elf), size});
+    auto object = Object::open("socket_owners", {static_cast<const std::byte*>(elf), size});
     if (!object || !object->load(moments)) return {};
     return std::move(*object);
 }

@@ -11,7 +11,7 @@
 #include <unordered_map>
 
 #include "facts/procfs.h"
-#include "kernel/object.h"
+#include "waggle/object.h"
 
 namespace waggle::facts {
 
@@ -35,7 +35,7 @@ class SocketOwners {
 
   private:
     bool tried_ = false;
-    std::optional<kernel::Object> object_;
+    std::optional<Object> object_;
 };
 
 }  // namespace waggle::facts

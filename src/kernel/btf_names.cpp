@@ -10,7 +10,7 @@
 #include <cstring>
 #include <memory>
 
-#include "kernel/object.h"
+#include "kernel/libbpf_log.h"
 
 namespace waggle::kernel {
 namespace {

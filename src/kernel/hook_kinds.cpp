@@ -8,7 +8,7 @@
 #include <array>
 
 #include "hook_kinds.skel.h"
-#include "kernel/object.h"
+#include "waggle/object.h"
 
 // The function the uprobe kinds attach to. Never called; it must only be found by name.
 extern "C" __attribute__((noinline, used, visibility("default"))) void waggle_uprobe_target() {

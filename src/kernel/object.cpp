@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernel/object.h"
+#include "waggle/object.h"
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -10,32 +10,19 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdarg>
-#include <cstdio>
 #include <cstring>
 #include <map>
 
 #include "base/text.h"
 #include "kernel/hook_kinds.h"
+#include "kernel/libbpf_log.h"
 
-namespace waggle::kernel {
+namespace waggle {
 namespace {
-
-thread_local std::string captured_log;
-
-int capture(libbpf_print_level level, const char* format, va_list arguments) {
-    if (level == LIBBPF_DEBUG) return 0;
-    char line[4096];
-    const int length = std::vsnprintf(line, sizeof line, format, arguments);
-    if (length > 0)
-        captured_log.append(line, std::min<std::size_t>(static_cast<std::size_t>(length), sizeof line - 1));
-    if (captured_log.size() > (256u << 10)) captured_log.erase(0, captured_log.size() - (128u << 10));
-    return length;
-}
 
 // libbpf names the failing program in a line "prog 'NAME': failed to load: …".
 std::string failed_program() {
-    for (std::string_view line : split(captured_log, '\n')) {
+    for (std::string_view line : split(kernel::libbpf_log(), '\n')) {
         const std::size_t at = line.find("prog '");
         if (at == std::string_view::npos || line.find("failed to load") == std::string_view::npos) continue;
         const std::string_view rest = line.substr(at + 6);
@@ -44,30 +31,7 @@ std::string failed_program() {
     return {};
 }
 
-// The line a person needs: what stands before the verifier's summary, or libbpf's own last line.
-std::string last_words(int error) {
-    std::string_view best;
-    for (std::string_view line : split(captured_log, '\n')) {
-        line = trim(line);
-        if (line.empty() || line.starts_with("processed ") || line.starts_with("-- ") ||
-            line.starts_with("verification time") || line.starts_with("stack depth") ||
-            line.find("failed to load") != std::string_view::npos ||
-            line.find("raising 'ulimit -l'") != std::string_view::npos)
-            continue;
-        best = line;
-    }
-    const std::string_view reason = std::strerror(error);
-    if (best.starts_with("libbpf: ")) best.remove_prefix(8);
-    if (best.starts_with("prog '") && best.find("': ") != std::string_view::npos)
-        best.remove_prefix(best.find("': ") + 3);
-    if (best.empty()) return std::string(reason);
-    return best.find(reason) == std::string_view::npos ? fmt::format("{} ({})", best, reason)
-                                                       : std::string(best);
-}
-
 }  // namespace
-
-void capture_libbpf_log() { libbpf_set_print(capture); }
 
 struct Object::State {
     std::string name;
@@ -97,12 +61,12 @@ struct Object::State {
 
     Result<void> reopen() {
         close();
-        captured_log.clear();
+        kernel::libbpf_log().clear();
         bpf_object_open_opts options{};
         options.sz = sizeof options;
         options.object_name = name.c_str();
         object = bpf_object__open_mem(elf.data(), elf.size(), &options);
-        if (!object) return Error{fmt::format("open {}: {}", name, last_words(errno))};
+        if (!object) return Error{fmt::format("open {}: {}", name, kernel::libbpf_last_words(errno))};
         for (const auto& [variable, value] : constants)
             if (auto set = write_constant(variable, value); !set) return set;
         for (const auto& [map_name, entries] : max_entries)
@@ -171,7 +135,7 @@ Object& Object::operator=(Object&&) noexcept = default;
 Object::~Object() = default;
 
 Result<Object> Object::open(std::string_view name, Bytes elf) {
-    capture_libbpf_log();
+    kernel::capture_libbpf_log();
     auto state = std::make_unique<State>();
     state->name = name;
     state->elf = elf;
@@ -196,7 +160,7 @@ Result<void> Object::load(std::span<const Moment> moments) {
     std::vector<std::string> reasons(moments.size());
     // To a program it refuses the verifier says EACCES, whoever asks; a missing capability is EPERM.
     // EPERM is a missing privilege only where one is missing: a kernel built without kprobes also answers so.
-    const auto privilege = [](int error) { return error == EPERM && !missing_to_watch().empty(); };
+    const auto privilege = [](int error) { return error == EPERM && !kernel::missing_to_watch().empty(); };
     // A rung falls when it does not load or does not attach; then all is opened anew with the next one,
     // because libbpf loads an object's programs all or none.
     for (;;) {
@@ -215,7 +179,7 @@ Result<void> Object::load(std::span<const Moment> moments) {
                 return Error{
                     fmt::format("{} cannot watch {}: {}", state_->name, moments[i].name, reasons[i])};
         }
-        captured_log.clear();
+        kernel::libbpf_log().clear();
         std::size_t fallen = moments.size();
         if (bpf_object__load(state_->object) != 0) {
             const int error = errno;
@@ -223,9 +187,9 @@ Result<void> Object::load(std::span<const Moment> moments) {
             for (std::size_t i = 0; i < moments.size(); ++i)
                 if (chosen[i] && culprit == bpf_program__name(chosen[i])) fallen = i;
             if (fallen == moments.size() || privilege(error))
-                return Error{fmt::format("load {}: {}", state_->name, last_words(error)),
+                return Error{fmt::format("load {}: {}", state_->name, kernel::libbpf_last_words(error)),
                              privilege(error) ? ErrorKind::privilege : ErrorKind::failed};
-            reasons[fallen] = last_words(error);
+            reasons[fallen] = kernel::libbpf_last_words(error);
         } else {
             for (std::size_t i = 0; i < moments.size() && fallen == moments.size(); ++i) {
                 if (!chosen[i] || moments[i].load_only) continue;
@@ -235,7 +199,7 @@ Result<void> Object::load(std::span<const Moment> moments) {
                     state_->attached.push_back(chosen[i]);
                 } else {
                     fallen = i;
-                    reasons[i] = last_words(errno);
+                    reasons[i] = kernel::libbpf_last_words(errno);
                 }
             }
         }
@@ -311,4 +275,4 @@ Result<void*> Object::global_bytes(std::string_view variable, std::size_t size) 
     return static_cast<void*>(static_cast<std::byte*>(mapping->second.address) + place->offset);
 }
 
-}  // namespace waggle::kernel
+}  // namespace waggle

@@ -11,9 +11,9 @@
 #include <string_view>
 #include <vector>
 
-#include "kernel/object.h"
-#include "kernel/ring.h"
 #include "kernel/snapshot.h"
+#include "waggle/object.h"
+#include "waggle/ring.h"
 
 namespace waggle::kernel {
 

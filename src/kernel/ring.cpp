@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernel/ring.h"
+#include "waggle/ring.h"
 
 #include <bpf/bpf.h>
 #include <fmt/core.h>
@@ -10,7 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
-namespace waggle::kernel {
+namespace waggle {
 
 Result<Ring> Ring::open(int map_fd) {
     bpf_map_info info{};
@@ -82,4 +82,4 @@ std::uint64_t Ring::drain(const RecordSink& sink) {
     return total;
 }
 
-}  // namespace waggle::kernel
+}  // namespace waggle

@@ -13,9 +13,9 @@
 #include <unordered_map>
 #include <vector>
 
-#include "base/bytes.h"
-#include "base/coverage.h"
-#include "base/result.h"
+#include "waggle/bytes.h"
+#include "waggle/coverage.h"
+#include "waggle/result.h"
 
 namespace waggle::kernel {
 

@@ -11,8 +11,8 @@
 #include <string_view>
 #include <vector>
 
-#include "base/owned_fd.h"
-#include "base/result.h"
+#include "waggle/owned_fd.h"
+#include "waggle/result.h"
 
 namespace waggle::kernel {
 

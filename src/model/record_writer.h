@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "base/bytes.h"
 #include "model/schema.h"
+#include "waggle/bytes.h"
 
 namespace waggle {
 

@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <string_view>
 
-#include "base/bytes.h"
-#include "base/result.h"
 #include "model/schema.h"
+#include "waggle/bytes.h"
+#include "waggle/result.h"
 
 namespace waggle {
 

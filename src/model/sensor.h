@@ -10,10 +10,10 @@
 #include <string_view>
 #include <vector>
 
-#include "base/coverage.h"
-#include "base/result.h"
 #include "model/names.h"
 #include "model/row.h"
+#include "waggle/coverage.h"
+#include "waggle/result.h"
 
 namespace waggle {
 

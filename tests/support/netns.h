@@ -23,7 +23,7 @@
 #include <thread>
 #include <utility>
 
-#include "base/owned_fd.h"
+#include "waggle/owned_fd.h"
 
 namespace waggle::test {
 

@@ -7,7 +7,7 @@
 #include <span>
 #include <string>
 
-#include "base/bytes.h"
+#include "waggle/bytes.h"
 
 namespace waggle {
 

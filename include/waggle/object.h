@@ -13,15 +13,15 @@
 #include <string_view>
 #include <vector>
 
-#include "base/bytes.h"
-#include "base/coverage.h"
-#include "base/owned_fd.h"
-#include "base/result.h"
+#include "waggle/bytes.h"
+#include "waggle/coverage.h"
+#include "waggle/owned_fd.h"
+#include "waggle/result.h"
 
 struct bpf_object;
 struct bpf_link;
 
-namespace waggle::kernel {
+namespace waggle {
 
 // A kernel moment and the programs that can watch it, best first. Programs outside every moment are not
 // loaded.
@@ -82,8 +82,4 @@ class Object {
     std::vector<HookUse> hooks_;
 };
 
-// The reason libbpf or the kernel gave last, for messages: last line that matters of the captured log.
-// Captured per thread; silence() must run once before the first Object (main and test fixtures call it).
-void capture_libbpf_log();
-
-}  // namespace waggle::kernel
+}  // namespace waggle

@@ -9,12 +9,12 @@
 #include <cstdint>
 #include <vector>
 
-#include "base/bytes.h"
-#include "base/coverage.h"
-#include "base/owned_fd.h"
-#include "base/result.h"
+#include "waggle/bytes.h"
+#include "waggle/coverage.h"
+#include "waggle/owned_fd.h"
+#include "waggle/result.h"
 
-namespace waggle::kernel {
+namespace waggle {
 
 class Ring {
   public:
@@ -45,4 +45,4 @@ class Ring {
     std::vector<Bytes> records_;
 };
 
-}  // namespace waggle::kernel
+}  // namespace waggle

@@ -3,7 +3,8 @@
 
 #include <unistd.h>
 
-#include <list>
+#include <algorithm>
+#include <deque>
 #include <optional>
 #include <unordered_map>
 #include <unordered_set>
@@ -28,8 +29,14 @@ struct KeyHash {
     }
 };
 
+// Entries are known by number; no_entry ends a chain.
+constexpr std::uint32_t no_entry = UINT32_MAX;
+
 struct Entry {
     Key key;
+    std::uint32_t next_in_bucket = no_entry;
+    std::uint32_t older = no_entry;  // in the order of use
+    std::uint32_t newer = no_entry;
     // Behind a pointer, so that find() can put a newer one in place and let the old one live on.
     std::unique_ptr<Subject> subject;
     std::uint64_t cgroup_id = 0;  // 0 = not known
@@ -86,65 +93,125 @@ struct ProcessDirectory::State {
     CgroupPaths paths;
     std::uint64_t tick_ns = Proc::tick_ns();
 
-    using Entries = std::list<Entry>;
-    Entries entries;  // used longest ago first
-    std::unordered_map<Key, Entries::iterator, KeyHash> by_key;
-    std::unordered_map<std::uint32_t, std::uint64_t> latest;  // pid -> start_ticks of its last holder
-    std::unordered_set<Key, KeyHash> unknown;                 // asked for in vain
-    std::vector<std::unique_ptr<Subject>> retired;            // replaced by find(), may still be pointed to
+    // Pids are handed out in turn, so the processes of one time lie side by side, in the buckets as in the
+    // entries: a machine that starts thousands a second costs few cache misses for each.
+    static constexpr std::uint32_t bucket_count = capacity;  // a power of 2
+    std::vector<std::uint32_t> buckets = std::vector<std::uint32_t>(bucket_count, no_entry);
+    std::deque<Entry> entries;        // an Entry stays where it is
+    std::vector<std::uint32_t> free;  // entries without a process
+    std::uint32_t oldest = no_entry;  // used longest ago
+    std::uint32_t newest = no_entry;
+    std::unordered_set<Key, KeyHash> unknown;       // asked for in vain
+    std::vector<std::unique_ptr<Subject>> retired;  // replaced by find(), may still be pointed to
     std::unordered_map<const Schema*, Lesson> lessons;
     std::uint64_t evicted = 0;
 
     Key key_of(std::uint32_t pid, std::uint64_t start_ns) const { return {pid, start_ns / tick_ns}; }
     bool is_exact(std::uint64_t start_ns) const { return start_ns % tick_ns != 0; }
 
-    void touch(Entries::iterator entry) { entries.splice(entries.end(), entries, entry); }
+    std::size_t size() const { return entries.size() - free.size(); }
+
+    std::uint32_t& bucket_of(std::uint32_t pid) { return buckets[pid & (bucket_count - 1)]; }
+
+    std::uint32_t search(const Key& key) {
+        std::uint32_t number = bucket_of(key.pid);
+        while (number != no_entry && entries[number].key != key) number = entries[number].next_in_bucket;
+        return number;
+    }
+
+    // When the last process that is known to have had the pid started, in ticks.
+    std::optional<std::uint64_t> latest_start(std::uint32_t pid) {
+        std::optional<std::uint64_t> latest;
+        for (std::uint32_t number = bucket_of(pid); number != no_entry;
+             number = entries[number].next_in_bucket)
+            if (const Key& key = entries[number].key; key.pid == pid)
+                latest = std::max(latest.value_or(0), key.start_ticks);
+        return latest;
+    }
+
+    void leave_order(std::uint32_t number) {
+        const Entry& entry = entries[number];
+        (entry.older == no_entry ? oldest : entries[entry.older].newer) = entry.newer;
+        (entry.newer == no_entry ? newest : entries[entry.newer].older) = entry.older;
+    }
+
+    void become_newest(std::uint32_t number) {
+        Entry& entry = entries[number];
+        entry.older = newest;
+        entry.newer = no_entry;
+        (newest == no_entry ? oldest : entries[newest].newer) = number;
+        newest = number;
+    }
+
+    void touch(std::uint32_t number) {
+        if (number == newest) return;
+        leave_order(number);
+        become_newest(number);
+    }
+
+    std::uint32_t make(const Key& key) {
+        std::uint32_t number;
+        if (free.empty()) {
+            number = static_cast<std::uint32_t>(entries.size());
+            entries.emplace_back();
+        } else {
+            number = free.back();
+            free.pop_back();
+        }
+        Entry& entry = entries[number];
+        entry.key = key;
+        entry.next_in_bucket = bucket_of(key.pid);
+        bucket_of(key.pid) = number;
+        become_newest(number);
+        return number;
+    }
+
+    void forget_oldest() {
+        const std::uint32_t number = oldest;
+        Entry& entry = entries[number];
+        leave_order(number);
+        std::uint32_t* link = &bucket_of(entry.key.pid);
+        while (*link != number) link = &entries[*link].next_in_bucket;
+        *link = entry.next_in_bucket;
+        entry = Entry{};
+        free.push_back(number);
+    }
 
     // The entry of that process, never of another one with the same pid.
     Entry* known(std::uint32_t pid, std::uint64_t start_ns) {
-        const auto found = by_key.find(key_of(pid, start_ns));
-        if (found == by_key.end()) return nullptr;
-        Entry& entry = *found->second;
+        const std::uint32_t number = search(key_of(pid, start_ns));
+        if (number == no_entry) return nullptr;
+        Entry& entry = entries[number];
         if (is_exact(start_ns)) {
             if (entry.exact && entry.subject->start_ns != start_ns) return nullptr;
             entry.subject->start_ns = start_ns;
             entry.exact = true;
         }
-        touch(found->second);
+        touch(number);
         return &entry;
     }
 
     Entry& insert(Subject subject) {
         const Key key = key_of(subject.pid, subject.start_ns);
-        auto found = by_key.find(key);
-        if (found == by_key.end()) {
-            entries.push_back({key, nullptr});
-            found = by_key.emplace(key, std::prev(entries.end())).first;
-        } else {
-            touch(found->second);
-        }
-        Entry& entry = *found->second;
+        std::uint32_t number = search(key);
+        if (number == no_entry)
+            number = make(key);
+        else
+            touch(number);
+        Entry& entry = entries[number];
         if (entry.subject) retired.push_back(std::move(entry.subject));
-        entry = Entry{key, std::make_unique<Subject>(std::move(subject))};
+        entry.subject = std::make_unique<Subject>(std::move(subject));
+        entry.cgroup_id = 0;
         entry.exact = is_exact(entry.subject->start_ns);
-        auto& last = latest[key.pid];
-        last = std::max(last, key.start_ticks);
-        unknown.erase(key);
+        entry.ended = entry.cgroup_stale = false;
+        if (!unknown.empty()) unknown.erase(key);
         return entry;
     }
 
     // Only in learn(), which ends the life of every pointer handed out.
     void trim() {
         retired.clear();
-        while (by_key.size() > capacity) {
-            const Entry& oldest = entries.front();
-            if (const auto last = latest.find(oldest.key.pid);
-                last != latest.end() && last->second == oldest.key.start_ticks)
-                latest.erase(last);
-            by_key.erase(oldest.key);
-            entries.pop_front();
-            ++evicted;
-        }
+        for (; size() > capacity; ++evicted) forget_oldest();
     }
 
     // Reads the process that has the pid now; null where there is none or where it is not the one meant.
@@ -216,8 +283,8 @@ struct ProcessDirectory::State {
             if (Entry* entry = known(pid, stat->start_ticks * tick_ns)) return entry;
             return read(pid, std::nullopt);
         }
-        const auto last = latest.find(pid);
-        return last == latest.end() ? nullptr : known(pid, last->second * tick_ns);
+        const std::optional<std::uint64_t> last = latest_start(pid);
+        return last ? known(pid, *last * tick_ns) : nullptr;
     }
 
     Entry* find_exact(std::uint32_t pid, std::uint64_t start_ns, std::uint64_t cgroup_id) {
@@ -225,7 +292,7 @@ struct ProcessDirectory::State {
         const Key key = key_of(pid, start_ns);
         if (unknown.contains(key)) return nullptr;
         // Another process, exactly known, has this key: /proc could not tell the two apart.
-        const bool taken = by_key.contains(key);
+        const bool taken = search(key) != no_entry;
         if (!taken)
             if (Entry* entry = read(pid, start_ns)) return entry;
         if (const CgroupIdentity* cgroup = cgroup_of(cgroup_id); cgroup && !taken) {
@@ -334,7 +401,7 @@ const Subject* ProcessDirectory::find(std::uint32_t pid, std::uint64_t start_ns,
     return state_->find(pid, start_ns, cgroup_id);
 }
 
-std::size_t ProcessDirectory::size() const { return state_->by_key.size(); }
+std::size_t ProcessDirectory::size() const { return state_->size(); }
 std::uint64_t ProcessDirectory::evicted() const { return state_->evicted; }
 
 }  // namespace waggle::context

@@ -41,6 +41,8 @@ std::size_t printable_sequence(std::string_view text) {
 }  // namespace
 
 std::string escape_control(std::string_view text) {
+    const auto plain = [](char c) { return c >= ' ' && c <= '~' && c != '\\'; };
+    if (std::all_of(text.begin(), text.end(), plain)) return std::string(text);
     std::string out;
     out.reserve(text.size());
     while (!text.empty()) {

@@ -1,20 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/units.h"
 
-#include <fmt/core.h>
-
+#include <charconv>
 #include <cmath>
 
 namespace waggle {
 namespace {
 
+// A trace prints tens of thousands of numbers a second, so: no format strings.
+template <class... Format>
+std::string digits_of(double value, Format... format) {
+    char text[512];  // the largest double in full has 309 digits
+    return {text, std::to_chars(text, text + sizeof text, value, format...).ptr};
+}
+std::string whole(double value) { return digits_of(value, std::chars_format::fixed, 0); }
+
 // Three figures are enough for a person: 0.42, 4.2, 42, 420; grouped above that.
 std::string short_number(double value) {
     const double size = std::fabs(value);
     if (size >= 100) return format_count(std::llround(value));
-    if (size >= 10 || value == std::floor(value)) return fmt::format("{:.0f}", value);
-    if (size >= 1) return fmt::format("{:.1f}", value);
-    return fmt::format("{:.2g}", value);
+    if (size >= 10 || value == std::floor(value)) return whole(value);
+    if (size >= 1) return digits_of(value, std::chars_format::fixed, 1);
+    return digits_of(value, std::chars_format::general, 2);
 }
 
 }  // namespace
@@ -44,7 +51,8 @@ std::string_view unit_name(Unit unit) {
 }
 
 std::string format_count(std::int64_t n) {
-    std::string digits = fmt::format("{}", n);
+    char text[24];
+    std::string digits(text, std::to_chars(text, text + sizeof text, n).ptr);
     for (std::ptrdiff_t i = static_cast<std::ptrdiff_t>(digits.size()) - 3; i > (n < 0 ? 1 : 0); i -= 3)
         digits.insert(static_cast<std::size_t>(i), 1, ',');
     return digits;
@@ -57,13 +65,13 @@ std::string format_bytes(double bytes) {
         bytes /= 1024;
         ++i;
     }
-    if (i == 0) return fmt::format("{:.0f} {}", bytes, names[0]);
-    return fmt::format("{:.{}f} {}", bytes, bytes < 10 && bytes != std::floor(bytes) ? 1 : 0, names[i]);
+    const bool tenths = i > 0 && bytes < 10 && bytes != std::floor(bytes);
+    return digits_of(bytes, std::chars_format::fixed, tenths ? 1 : 0).append(" ").append(names[i]);
 }
 
 std::string format_duration_ns(double ns) {
     const double size = std::fabs(ns);
-    if (size < 1e3) return fmt::format("{:.0f} ns", ns);
+    if (size < 1e3) return whole(ns) + " ns";
     if (size < 1e6) return short_number(ns / 1e3) + " us";
     if (size < 1e9) return short_number(ns / 1e6) + " ms";
     if (size < 120e9) return short_number(ns / 1e9) + " s";
@@ -73,7 +81,7 @@ std::string format_duration_ns(double ns) {
 }
 
 std::string format_percent(double percent) {
-    if (percent > 99 && percent < 99.95) return fmt::format("{:.1f} %", percent);
+    if (percent > 99 && percent < 99.95) return digits_of(percent, std::chars_format::fixed, 1) + " %";
     return short_number(percent) + " %";
 }
 
@@ -83,7 +91,8 @@ std::string format_number(double value, Unit unit) {
     switch (unit) {
         case Unit::none:
         case Unit::identifier:
-            return value == std::floor(value) ? fmt::format("{:.0f}", value) : fmt::format("{:.6g}", value);
+            return value == std::floor(value) ? whole(value)
+                                              : digits_of(value, std::chars_format::general, 6);
         case Unit::count:
             return value == std::floor(value) ? format_count(std::llround(value)) : short_number(value);
         case Unit::nanoseconds:

@@ -47,12 +47,19 @@ bool right_aligned(const Column& column) {
 
 }  // namespace
 
-std::string time_of_day(std::uint64_t realtime_ns) {
-    const auto seconds = static_cast<std::time_t>(realtime_ns / 1'000'000'000);
-    std::tm local{};
-    localtime_r(&seconds, &local);
-    return fmt::format("{:02}:{:02}:{:02}.{:06}", local.tm_hour, local.tm_min, local.tm_sec,
-                       realtime_ns / 1000 % 1'000'000);
+std::string TimeOfDay::text(std::uint64_t realtime_ns) {
+    const std::uint64_t second = realtime_ns / 1'000'000'000;
+    if (second != second_) {
+        second_ = second;
+        const auto seconds = static_cast<std::time_t>(second);
+        std::tm local{};
+        localtime_r(&seconds, &local);
+        text_ = fmt::format("{:02}:{:02}:{:02}.000000", local.tm_hour, local.tm_min, local.tm_sec);
+    }
+    auto rest = static_cast<std::uint32_t>(realtime_ns / 1000 % 1'000'000);
+    for (std::size_t at = text_.size(); rest > 0 || at > text_.size() - 6; rest /= 10)
+        text_[--at] = static_cast<char>('0' + rest % 10);
+    return text_;
 }
 
 Result<void> RowPrinter::check_fields(std::span<const Schema* const> schemas) const {
@@ -88,22 +95,40 @@ RowPrinter::Shape& RowPrinter::shape_of(const Schema& schema) {
             for (const Column& column : all)
                 if (column.name == trim(wanted)) shape.columns.push_back(column);
     }
-    for (const Column& column : shape.columns)
+    for (const Column& column : shape.columns) {
         shape.widths.push_back(std::max(column.name.size(), usual_width(column)));
+        std::string_view label = column.name;
+        for (const std::string_view unit : {"_ns", "_bytes"})
+            if (label.ends_with(unit)) label.remove_suffix(unit.size());
+        shape.labels.push_back(label);
+    }
     return shape;
 }
 
-std::string RowPrinter::cell(const Row& row, const Column& column) const {
+std::string RowPrinter::cell(const Row& row, const Column& column) {
     if (column.name == "time_ns")
-        return time_of_day(row.u64(*column.field) + layout_.realtime_minus_monotonic_ns);
+        return time_.text(row.u64(*column.field) + layout_.realtime_minus_monotonic_ns);
     return format_column(row, column, lookup_);
 }
 
 void RowPrinter::add_mixed(const Row& row, const Shape& shape, std::string& out) {
-    if (!headed_) out += fmt::format("{:<15} {:<13} {:>7} {:<15}\n", "time", "event", "pid", "comm");
+    static constexpr std::string_view first[] = {"time", "event", "pid", "comm"};
+    static constexpr std::size_t widths[] = {15, 13, 7, 15};
+    const auto add_cell = [&](std::size_t i, std::string_view text) {
+        const std::size_t spaces = text.size() < widths[i] ? widths[i] - text.size() : 0;
+        const bool right = i == 2;
+        if (right) out.append(spaces, ' ');
+        out += text;
+        out.append(right ? 1 : spaces + 1, ' ');
+    };
+    if (!headed_) {
+        for (std::size_t i = 0; i < std::size(first); ++i) add_cell(i, first[i]);
+        out.back() = '\n';
+    }
     headed_ = true;
     std::string time, pid, comm, rest;
-    for (const Column& column : shape.columns) {
+    for (std::size_t i = 0; i < shape.columns.size(); ++i) {
+        const Column& column = shape.columns[i];
         std::string text = cell(row, column);
         if (column.name == "time_ns")
             time = std::move(text);
@@ -111,15 +136,14 @@ void RowPrinter::add_mixed(const Row& row, const Shape& shape, std::string& out)
             pid = std::move(text);
         else if (column.name == "comm")
             comm = std::move(text);
-        else if (!text.empty()) {
-            // The unit stands in the value already.
-            std::string_view name = column.name;
-            for (const std::string_view unit : {"_ns", "_bytes"})
-                if (name.ends_with(unit)) name.remove_suffix(unit.size());
-            rest += fmt::format("{}{} {}", rest.empty() ? "" : ", ", name, text);
-        }
+        else if (!text.empty())
+            rest.append(rest.empty() ? "" : ", ").append(shape.labels[i]).append(" ").append(text);
     }
-    out += fmt::format("{:<15} {:<13} {:>7} {:<15} {}\n", time, row.schema().name, pid, comm, rest);
+    add_cell(0, time);
+    add_cell(1, row.schema().name);
+    add_cell(2, pid);
+    add_cell(3, comm);
+    out.append(rest).append("\n");
 }
 
 void RowPrinter::add(const Row& row, std::string& out) {

@@ -14,6 +14,16 @@
 
 namespace waggle::cli {
 
+// "14:03:07.123456" of a time in nanoseconds since 1970, in the local time zone.
+class TimeOfDay {
+  public:
+    std::string text(std::uint64_t realtime_ns);
+
+  private:
+    std::uint64_t second_ = UINT64_MAX;  // of the text
+    std::string text_;
+};
+
 class RowPrinter {
   public:
     struct Layout {
@@ -34,9 +44,10 @@ class RowPrinter {
     struct Shape {
         std::vector<Column> columns;
         std::vector<std::size_t> widths;
+        std::vector<std::string_view> labels;  // names without the unit, which stands in the value
     };
     Shape& shape_of(const Schema& schema);
-    std::string cell(const Row& row, const Column& column) const;
+    std::string cell(const Row& row, const Column& column);
     void add_mixed(const Row& row, const Shape& shape, std::string& out);
 
     Layout layout_;
@@ -44,9 +55,7 @@ class RowPrinter {
     std::map<const Schema*, Shape> shapes_;
     const Schema* last_ = nullptr;
     bool headed_ = false;
+    TimeOfDay time_;
 };
-
-// "14:03:07.123456" of a time in nanoseconds since 1970, in the local time zone.
-std::string time_of_day(std::uint64_t realtime_ns);
 
 }  // namespace waggle::cli

@@ -1,25 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 // Object: one BPF object in the kernel, from its compiled bytes to nothing left behind.
 //
-// Life: open() reads the bytes; globals are set and map sizes chosen; load() climbs each moment's ladder by
-// really loading and attaches the rung that held. Destruction detaches and unloads all. Not thread-safe.
-// Source: libbpf; kernel >= 5.8 with BTF.
+// Takes what clang (14 and newer), bpf2go and Rust's aya build: BTF maps, and legacy maps in a section
+// "maps".
+//
+// Life: open() reads the bytes; globals are set, map sizes and programs chosen, places planned; load() brings
+// all into the kernel; attach() makes programs run. Destruction and unload() detach and unload all, in any
+// order of failure. Not thread-safe: one thread at a time. Errors name the cause: the field the kernel lacks,
+// the missing licence, the machine an object was built for.
+//
+//   auto object = Object::open_file("count.bpf.o");
+//   if (!object) return object.error();
+//   if (auto ran = object->start("on_exit", "kprobe:do_exit"); !ran) return ran.error();
+//   auto counter = object->global<std::uint64_t>("exits");
+//
+// A sensor of waggle uses load(moments) instead, which climbs each moment's ladder by really loading.
+// Source: libbpf 1.1 or newer; kernel >= 5.8 with BTF.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
+#include "waggle/attach.h"
 #include "waggle/bytes.h"
 #include "waggle/coverage.h"
 #include "waggle/owned_fd.h"
 #include "waggle/result.h"
 
 struct bpf_object;
-struct bpf_link;
 
 namespace waggle {
 
@@ -33,50 +47,183 @@ struct Moment {
     bool load_only = false;                      // do not attach: the verifier's word is enough
 };
 
+struct ObjectOptions {
+    // BTF to resolve the object's field offsets against, instead of the running kernel's own.
+    std::string btf_path;
+    // Maps that ask to be pinned by name are pinned in this directory of a BPF file system; one that is
+    // already there with the same shape is used instead of a new one. Empty: /sys/fs/bpf.
+    std::string pin_root;
+};
+
+// A program of an object. Counters as in Attachment.
+struct ObjectProgram {
+    std::string name;
+    std::string section;    // "kprobe/do_exit"
+    std::string type;       // "kprobe", as libbpf and bpftool name it; "unspec" where the section says none
+    bool autoload = false;  // load() loads it
+    bool loaded = false;
+    std::uint32_t id = 0;  // the kernel's number for it; 0 before load()
+    std::uint32_t instructions = 0;
+    std::uint64_t runs = 0;
+    std::uint64_t run_ns = 0;
+    std::uint64_t missed = 0;
+};
+
+struct ObjectMap {
+    std::string name;
+    std::string type;            // "hash"
+    std::uint32_t key_size = 0;  // bytes
+    std::uint32_t value_size = 0;
+    std::uint32_t max_entries = 0;
+    std::uint32_t id = 0;      // 0 before load()
+    bool global_data = false;  // .rodata, .bss, .data and their kin
+    bool legacy = false;       // declared in a section "maps", without types
+    bool reused = false;       // an already pinned map
+    std::string pinned;        // path; empty when it is not
+};
+
+// What a global must be to be read or written as a C++ type.
+enum class GlobalType { any, boolean, character, signed_integer, unsigned_integer, floating };
+
+template <class T>
+constexpr GlobalType global_type() {
+    if constexpr (std::is_enum_v<T>)
+        return global_type<std::underlying_type_t<T>>();
+    else if constexpr (std::is_same_v<T, bool>)
+        return GlobalType::boolean;
+    else if constexpr (std::is_same_v<T, char>)
+        return GlobalType::character;
+    else if constexpr (std::is_floating_point_v<T>)
+        return GlobalType::floating;
+    else if constexpr (std::is_integral_v<T>)
+        return std::is_signed_v<T> ? GlobalType::signed_integer : GlobalType::unsigned_integer;
+    else
+        return GlobalType::any;
+}
+
+// Where one program is to be attached.
+struct Plan {
+    std::string_view program;
+    AttachSpec spec;
+};
+
+// What unload() took out of the kernel.
+struct Unloaded {
+    std::size_t attachments = 0;
+    std::size_t programs = 0;
+    std::size_t maps = 0;  // pinned maps live on in their file
+};
+
+// The kernel counts runs and their time (about 20 ns a run more, for all programs of the machine) while one
+// of these lives. Needs CAP_SYS_ADMIN; kernel >= 5.8.
+class RunStatistics {
+  public:
+    static Result<RunStatistics> enable();
+
+  private:
+    explicit RunStatistics(OwnedFd fd) : fd_(std::move(fd)) {}
+    OwnedFd fd_;
+};
+
 class Object {
   public:
     // `elf` outlives the object. `name` is for messages.
-    static Result<Object> open(std::string_view name, Bytes elf);
+    static Result<Object> open(std::string_view name, Bytes elf, const ObjectOptions& options = {});
+    // The object keeps the bytes.
+    static Result<Object> open(std::string_view name, std::vector<std::byte> elf,
+                               const ObjectOptions& options = {});
+    // Reads a file of at most 64 MiB; the file's name without directories and ".bpf.o" is the object's.
+    static Result<Object> open_file(const std::string& path, const ObjectOptions& options = {});
 
     Object(Object&&) noexcept;
     Object& operator=(Object&&) noexcept;
     ~Object();
 
-    // Before load(): the value of a `const volatile` global in .rodata. Unknown name or wrong size is an
-    // error.
+    const std::string& name() const;
+    std::vector<ObjectProgram> programs() const;
+    std::vector<ObjectMap> maps() const;
+
+    // Before load(): the value of a `const volatile` global in .rodata, or the first value of one in .data or
+    // .bss. Unknown name (the nearest is named), wrong size or wrong type is an error.
     template <class T>
     Result<void> set_constant(std::string_view variable, const T& value) {
-        return set_constant_bytes(variable, bytes_of(value));
+        return set_constant_bytes(variable, bytes_of(value), global_type<T>());
     }
-    Result<void> set_constant_bytes(std::string_view variable, Bytes value);
+    Result<void> set_constant_bytes(std::string_view variable, Bytes value,
+                                    GlobalType type = GlobalType::any);
     Result<void> set_max_entries(std::string_view map, std::uint32_t entries);
+    // Whether load() loads the program; a program in a section "?…" says no by itself.
+    Result<void> set_autoload(std::string_view program, bool load);
+    // Before load(): where the program will be attached. Kinds that the kernel must know when it loads
+    // (tp_btf, fentry, fexit, lsm, iter, kprobe.multi) need this when the place is not the section's.
+    Result<void> plan(std::string_view program, const AttachSpec& spec);
 
-    // Loads and attaches. On failure nothing stays in the kernel and the error carries the verifier's last
-    // words.
+    // Loads the programs with autoload, attaches none. On failure nothing stays in the kernel, the object is
+    // as before, and the error carries the cause.
+    Result<void> load();
+    // Loads and attaches by ladders. On failure nothing stays in the kernel and the error carries the
+    // verifier's last words.
     Result<void> load(std::span<const Moment> moments);
+    // Plans all, loads exactly these programs, attaches all; all or nothing.
+    Result<void> start(std::span<const Plan> plans);
+    Result<void> start(std::string_view program, std::string_view spec);
+
+    // After load(): attaches a loaded program, and gives the attachment's name: the spec's, or the program's,
+    // with
+    // "#2" and so on behind where that is taken. Without a spec: where plan() said, else where its section
+    // says.
+    Result<std::string> attach(std::string_view program, const AttachSpec& spec = {});
+    Result<std::string> attach(std::string_view program, std::string_view spec);
+    Result<void> detach(std::string_view attachment);
+    // How many there were.
+    std::size_t detach_all();
+    std::vector<Attachment> attachments() const;
+
+    // Detaches all, closes programs and maps, and gives how many; the object is as after open(), with the
+    // globals, sizes, choices and plans that were set.
+    Result<Unloaded> unload();
+
+    // After load(): pins a map at `path`, in a BPF file system; unpin_map() removes that file.
+    Result<void> pin_map(std::string_view map, const std::string& path);
+    Result<void> unpin_map(std::string_view map);
 
     // After load().
     const std::vector<HookUse>& hooks() const { return hooks_; }
     bool is_attached(std::string_view program) const;  // which rung of a ladder held
     Result<int> map_fd(std::string_view map) const;    // stays owned by the object
-    Result<std::vector<int>> program_fds() const;      // of the programs that are attached
+    Result<int> program_fd(std::string_view program) const;
+    Result<std::vector<int>> program_fds() const;  // of the programs that are attached
     // How often the kernel skipped an attached program because it was already running on that CPU.
     std::uint64_t missed_runs() const;
     // A fresh pass of an attached iterator program (SEC "iter/…"): reading the descriptor runs it and gives
     // what it wrote.
     Result<OwnedFd> iterate(std::string_view program) const;
-    // A writable .bss or .data global, shared with the kernel; valid while the object lives.
+    // A writable .bss or .data global, shared with the kernel; valid until unload() or destruction.
     template <class T>
     Result<volatile T*> global(std::string_view variable) {
-        const Result<void*> found = global_bytes(variable, sizeof(T));
+        const Result<void*> found = global_bytes(variable, sizeof(T), global_type<T>());
         if (!found) return found.error();
         return static_cast<volatile T*>(*found);
     }
+    // The value of any global, .rodata too: before load() the first value, after it the present one.
+    template <class T>
+    Result<T> value(std::string_view variable) const {
+        static_assert(std::is_trivially_copyable_v<T>);
+        std::byte bytes[sizeof(T)];
+        if (auto read = read_global(variable, bytes, global_type<T>()); !read) return read.error();
+        return waggle::load<T>(bytes);
+    }
+    Result<void> read_global(std::string_view variable, std::span<std::byte> out,
+                             GlobalType type = GlobalType::any) const;
+
+    // libbpf's own, for what this class does not offer; stays owned by the object.
+    bpf_object* libbpf() const;
 
   private:
     struct State;
     explicit Object(std::unique_ptr<State> state);
-    Result<void*> global_bytes(std::string_view variable, std::size_t size);
+    static Result<Object> open_state(std::unique_ptr<State> state);
+    Result<void*> global_bytes(std::string_view variable, std::size_t size, GlobalType type);
 
     std::unique_ptr<State> state_;
     std::vector<HookUse> hooks_;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/hook_kinds.h"
 
+#include <fmt/core.h>
 #include <linux/capability.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 
 #include "hook_kinds.skel.h"
@@ -80,6 +82,20 @@ Result<std::vector<HookKind>> probe_hook_kinds() {
         out.push_back({kinds[i].name, kinds[i].meaning, kinds[i].option, !use.hook.empty(), use.reason});
     }
     return out;
+}
+
+std::string kernel_lacks(std::string_view kind) {
+    if (kind == "uretprobe" || kind == "usdt") kind = "uprobe";
+    if (kind == "kretprobe.multi") kind = "kprobe.multi";
+    if (kind == "perf") kind = "perf_event";
+    const auto* found = std::ranges::find(kinds, kind, &Kind::name);
+    if (found == std::end(kinds)) return {};
+    std::size_t size = 0;
+    const void* elf = hook_kinds_bpf__elf_bytes(&size);
+    Result<Object> object = Object::open("hook_kinds", {static_cast<const std::byte*>(elf), size});
+    const Moment moment{found->name, {&found->program, 1}, "", false, found->load_only};
+    if (!object || !object->load({&moment, 1}) || !object->hooks().front().hook.empty()) return {};
+    return fmt::format("this kernel has no {} (build option {})", found->name, found->option);
 }
 
 std::vector<Capability> capabilities() {

@@ -21,6 +21,11 @@ struct HookKind {
 // Needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN; without them the error says so. Nothing stays in the kernel.
 Result<std::vector<HookKind>> probe_hook_kinds();
 
+// "this kernel has no kprobe (build option CONFIG_KPROBES)" when a kind does not work here, found out as
+// above; empty when it works or is not among the kinds. Also takes "uretprobe", "usdt", "kretprobe.multi" and
+// "perf".
+std::string kernel_lacks(std::string_view kind);
+
 // The capabilities waggle asks for, and whether this process has each.
 struct Capability {
     std::string_view name;  // "CAP_BPF"

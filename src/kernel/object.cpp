@@ -2,20 +2,19 @@
 #include "waggle/object.h"
 
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
-#include <bpf/libbpf.h>
 #include <fmt/core.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <map>
 
 #include "base/text.h"
 #include "kernel/hook_kinds.h"
 #include "kernel/libbpf_log.h"
+#include "kernel/nearest.h"
+#include "kernel/object_check.h"
+#include "kernel/object_state.h"
 
 namespace waggle {
 namespace {
@@ -31,136 +30,175 @@ std::string failed_program() {
     return {};
 }
 
+// To a program it refuses the verifier says EACCES, whoever asks; a missing capability is EPERM.
+// EPERM is a missing privilege only where one is missing: a kernel built without kprobes also answers so.
+bool is_privilege(int error) { return error == EPERM && !kernel::missing_to_watch().empty(); }
+
+// For the rungs of a ladder, where libbpf's own words say why one fell.
+Result<kernel::AttachmentLink> attach_as_section_says(const bpf_program* program,
+                                                      kernel::AttachContext& context) {
+    // libbpf finds a classic tracepoint only where tracefs is mounted.
+    if (bpf_program__type(program) == BPF_PROG_TYPE_TRACEPOINT)
+        if (const auto spec = AttachSpec::from_section(bpf_program__section_name(program)))
+            return kernel::attach(program, *spec, context);
+    bpf_link* link = bpf_program__attach(program);
+    if (!link) return Error{kernel::libbpf_last_words(errno)};
+    return kernel::AttachmentLink(link);
+}
+
 }  // namespace
 
-struct Object::State {
-    std::string name;
-    Bytes elf;
-    bpf_object* object = nullptr;
-    std::vector<bpf_link*> links;
-    std::vector<bpf_program*> attached;
-    std::map<std::string, std::vector<std::byte>, std::less<>> constants;
-    std::map<std::string, std::uint32_t, std::less<>> max_entries;
-    struct Mapping {
-        void* address;
-        std::size_t size;
-    };
-    std::map<std::string, Mapping, std::less<>> mappings;
+void Object::State::close() {
+    for (const auto& [section, mapping] : mappings) ::munmap(mapping.address, mapping.size);
+    mappings.clear();
+    attached.clear();
+    if (object) bpf_object__close(object);
+    object = nullptr;
+    loaded = false;
+}
 
-    ~State() { close(); }
-
-    void close() {
-        for (const auto& [section, mapping] : mappings) ::munmap(mapping.address, mapping.size);
-        mappings.clear();
-        for (bpf_link* link : links) bpf_link__destroy(link);
-        links.clear();
-        attached.clear();
-        if (object) bpf_object__close(object);
-        object = nullptr;
+Result<void> Object::State::reopen() {
+    close();
+    kernel::libbpf_log().clear();
+    bpf_object_open_opts open_options{};
+    open_options.sz = sizeof open_options;
+    open_options.object_name = name.c_str();
+    if (!options.btf_path.empty()) open_options.btf_custom_path = options.btf_path.c_str();
+    if (!options.pin_root.empty()) open_options.pin_root_path = options.pin_root.c_str();
+    object = bpf_object__open_mem(elf.data(), elf.size(), &open_options);
+    if (!object)
+        return Error{fmt::format("open {}: {}", name, escape_control(kernel::libbpf_last_words(errno)))};
+    for (const auto& [variable, value] : constants)
+        if (auto set = write_constant(variable, value, GlobalType::any); !set) return set;
+    for (const auto& [map_name, entries] : max_entries)
+        if (auto set = write_max_entries(map_name, entries); !set) return set;
+    for (const auto& [program, load] : autoload) {
+        const auto found = find_program(program);
+        if (!found) return found.error();
+        bpf_program__set_autoload(*found, load);
     }
-
-    Result<void> reopen() {
-        close();
-        kernel::libbpf_log().clear();
-        bpf_object_open_opts options{};
-        options.sz = sizeof options;
-        options.object_name = name.c_str();
-        object = bpf_object__open_mem(elf.data(), elf.size(), &options);
-        if (!object) return Error{fmt::format("open {}: {}", name, kernel::libbpf_last_words(errno))};
-        for (const auto& [variable, value] : constants)
-            if (auto set = write_constant(variable, value); !set) return set;
-        for (const auto& [map_name, entries] : max_entries)
-            if (auto set = write_max_entries(map_name, entries); !set) return set;
-        return {};
+    for (const auto& [program, spec] : plans) {
+        const auto found = find_program(program);
+        if (!found) return found.error();
+        if (auto applied = apply_plan(*found, spec); !applied) return applied;
     }
+    return {};
+}
 
-    struct Place {
-        bpf_map* map;
-        std::uint32_t offset;
-        std::uint32_t size;
-    };
+Result<bpf_program*> Object::State::find_program(std::string_view program) const {
+    bpf_program* found = bpf_object__find_program_by_name(object, std::string(program).c_str());
+    if (found) return found;
+    std::vector<std::string_view> known;
+    bpf_program* each = nullptr;
+    bpf_object__for_each_program(each, object) known.emplace_back(bpf_program__name(each));
+    return Error{fmt::format("{} has no program named {}{}", name, escape_control(program),
+                             kernel::did_you_mean(program, known))};
+}
 
-    // Finds a global by name in the object's BTF: its section's map, offset and size.
-    Result<Place> find_global(std::string_view variable) const {
-        const btf* types = bpf_object__btf(object);
-        for (__u32 id = 1; types && id < btf__type_cnt(types); ++id) {
-            const btf_type* section = btf__type_by_id(types, id);
-            if (!btf_is_datasec(section)) continue;
-            const btf_var_secinfo* info = btf_var_secinfos(section);
-            for (int i = 0; i < btf_vlen(section); ++i, ++info) {
-                const btf_type* var = btf__type_by_id(types, info->type);
-                if (variable != btf__name_by_offset(types, var->name_off)) continue;
-                const std::string_view section_name = btf__name_by_offset(types, section->name_off);
-                bpf_map* map = nullptr;
-                bpf_object__for_each_map(map, object) {
-                    const std::string_view map_name = bpf_map__name(map);
-                    if (bpf_map__is_internal(map) && map_name.ends_with(section_name))
-                        return Place{map, info->offset, info->size};
-                }
-            }
-        }
-        return Error{fmt::format("{} has no global named {}", name, variable)};
-    }
+Result<bpf_map*> Object::State::find_map(std::string_view map) const {
+    bpf_map* found = bpf_object__find_map_by_name(object, std::string(map).c_str());
+    if (found) return found;
+    std::vector<std::string_view> known;
+    bpf_map* each = nullptr;
+    bpf_object__for_each_map(each, object) known.emplace_back(bpf_map__name(each));
+    return Error{
+        fmt::format("{} has no map named {}{}", name, escape_control(map), kernel::did_you_mean(map, known))};
+}
 
-    Result<void> write_constant(std::string_view variable, Bytes value) const {
-        const Result<Place> place = find_global(variable);
-        if (!place) return place.error();
-        if (place->size != value.size())
-            return Error{
-                fmt::format("{}: {} has {} bytes, {} were given", name, variable, place->size, value.size())};
-        std::size_t size = 0;
-        const auto* initial = static_cast<const std::byte*>(bpf_map__initial_value(place->map, &size));
-        if (!initial || place->offset + value.size() > size)
-            return Error{fmt::format("{}: {} has no initial value to set", name, variable)};
-        std::vector<std::byte> section(initial, initial + size);
-        std::memcpy(section.data() + place->offset, value.data(), value.size());
-        if (bpf_map__set_initial_value(place->map, section.data(), size) != 0)
-            return Error{fmt::format("{}: {} cannot be set: {}", name, variable, std::strerror(errno))};
-        return {};
-    }
+Result<void> Object::State::write_max_entries(std::string_view map_name, std::uint32_t entries) const {
+    const auto map = find_map(map_name);
+    if (!map) return map.error();
+    if (bpf_map__set_max_entries(*map, entries) != 0)
+        return Error{
+            fmt::format("{}: map {} refuses {} entries: {}", name, map_name, entries, std::strerror(errno))};
+    return {};
+}
 
-    Result<void> write_max_entries(const std::string& map_name, std::uint32_t entries) const {
-        bpf_map* map = bpf_object__find_map_by_name(object, map_name.c_str());
-        if (!map) return Error{fmt::format("{} has no map named {}", name, map_name)};
-        if (bpf_map__set_max_entries(map, entries) != 0)
-            return Error{fmt::format("{}: map {} refuses {} entries: {}", name, map_name, entries,
-                                     std::strerror(errno))};
-        return {};
-    }
-};
+Result<void> Object::State::load_chosen() {
+    kernel::libbpf_log().clear();
+    if (bpf_object__load(object) != 0) return load_error(errno);
+    loaded = true;
+    return {};
+}
 
 Object::Object(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Object::Object(Object&&) noexcept = default;
 Object& Object::operator=(Object&&) noexcept = default;
 Object::~Object() = default;
 
-Result<Object> Object::open(std::string_view name, Bytes elf) {
+Result<Object> Object::open_state(std::unique_ptr<State> state) {
     kernel::capture_libbpf_log();
-    auto state = std::make_unique<State>();
-    state->name = name;
-    state->elf = elf;
+    const auto checked = kernel::check_object(state->elf);
+    if (!checked) return Error{fmt::format("open {}: {}", state->name, checked.error().message)};
+    state->has_licence = checked->has_licence;
     if (auto opened = state->reopen(); !opened) return opened.error();
     return Object(std::move(state));
 }
 
-Result<void> Object::set_constant_bytes(std::string_view variable, Bytes value) {
-    if (auto set = state_->write_constant(variable, value); !set) return set;
+Result<Object> Object::open(std::string_view name, Bytes elf, const ObjectOptions& options) {
+    auto state = std::make_unique<State>();
+    state->name = escape_control(name);
+    state->options = options;
+    state->elf = elf;
+    return open_state(std::move(state));
+}
+
+Result<Object> Object::open(std::string_view name, std::vector<std::byte> elf, const ObjectOptions& options) {
+    auto state = std::make_unique<State>();
+    state->name = escape_control(name);
+    state->options = options;
+    state->kept = std::move(elf);
+    state->elf = state->kept;
+    return open_state(std::move(state));
+}
+
+Result<Object> Object::open_file(const std::string& path, const ObjectOptions& options) {
+    const Result<std::string> text = read_file(path);
+    if (!text) return text.error();
+    std::string_view name = path;
+    name.remove_prefix(std::min(name.size(), name.rfind('/') + 1));
+    for (const std::string_view ending : {".o", ".bpf"})
+        if (name.ends_with(ending)) name.remove_suffix(ending.size());
+    const Bytes bytes = bytes_of(std::string_view(*text));
+    return open(name, std::vector<std::byte>(bytes.begin(), bytes.end()), options);
+}
+
+const std::string& Object::name() const { return state_->name; }
+bpf_object* Object::libbpf() const { return state_->object; }
+
+Result<void> Object::set_constant_bytes(std::string_view variable, Bytes value, GlobalType type) {
+    if (auto set = state_->write_constant(variable, value, type); !set) return set;
     state_->constants[std::string(variable)].assign(value.begin(), value.end());
     return {};
 }
 
 Result<void> Object::set_max_entries(std::string_view map, std::uint32_t entries) {
-    if (auto set = state_->write_max_entries(std::string(map), entries); !set) return set;
+    if (auto set = state_->write_max_entries(map, entries); !set) return set;
     state_->max_entries[std::string(map)] = entries;
     return {};
+}
+
+Result<void> Object::set_autoload(std::string_view program, bool load) {
+    const auto found = state_->find_program(program);
+    if (!found) return found.error();
+    if (state_->loaded)
+        return Error{fmt::format("{} is loaded: choose its programs before load()", state_->name)};
+    bpf_program__set_autoload(*found, load);
+    state_->autoload[std::string(program)] = load;
+    return {};
+}
+
+Result<void> Object::load() {
+    if (state_->loaded) return Error{fmt::format("{} is loaded already", state_->name)};
+    auto loaded = state_->load_chosen();
+    if (loaded) return {};
+    if (auto opened = state_->reopen(); !opened) return opened;
+    return loaded;
 }
 
 Result<void> Object::load(std::span<const Moment> moments) {
     std::vector<std::size_t> rung(moments.size(), 0);
     std::vector<std::string> reasons(moments.size());
-    // To a program it refuses the verifier says EACCES, whoever asks; a missing capability is EPERM.
-    // EPERM is a missing privilege only where one is missing: a kernel built without kprobes also answers so.
-    const auto privilege = [](int error) { return error == EPERM && !kernel::missing_to_watch().empty(); };
     // A rung falls when it does not load or does not attach; then all is opened anew with the next one,
     // because libbpf loads an object's programs all or none.
     for (;;) {
@@ -168,11 +206,10 @@ Result<void> Object::load(std::span<const Moment> moments) {
         bpf_object__for_each_program(program, state_->object) bpf_program__set_autoload(program, false);
         std::vector<bpf_program*> chosen(moments.size(), nullptr);
         for (std::size_t i = 0; i < moments.size(); ++i) {
-            for (; rung[i] < moments[i].programs.size() && !chosen[i]; ++rung[i]) {
-                const std::string wanted(moments[i].programs[rung[i]]);
-                chosen[i] = bpf_object__find_program_by_name(state_->object, wanted.c_str());
-                if (!chosen[i]) return Error{fmt::format("{} has no program named {}", state_->name, wanted)};
-                break;
+            if (rung[i] < moments[i].programs.size()) {
+                const auto found = state_->find_program(moments[i].programs[rung[i]]);
+                if (!found) return found.error();
+                chosen[i] = *found;
             }
             if (chosen[i]) bpf_program__set_autoload(chosen[i], true);
             if (!chosen[i] && moments[i].required)
@@ -186,20 +223,21 @@ Result<void> Object::load(std::span<const Moment> moments) {
             const std::string culprit = failed_program();
             for (std::size_t i = 0; i < moments.size(); ++i)
                 if (chosen[i] && culprit == bpf_program__name(chosen[i])) fallen = i;
-            if (fallen == moments.size() || privilege(error))
+            if (fallen == moments.size() || is_privilege(error))
                 return Error{fmt::format("load {}: {}", state_->name, kernel::libbpf_last_words(error)),
-                             privilege(error) ? ErrorKind::privilege : ErrorKind::failed};
+                             is_privilege(error) ? ErrorKind::privilege : ErrorKind::failed};
             reasons[fallen] = kernel::libbpf_last_words(error);
         } else {
+            state_->loaded = true;
             for (std::size_t i = 0; i < moments.size() && fallen == moments.size(); ++i) {
                 if (!chosen[i] || moments[i].load_only) continue;
-                bpf_link* link = bpf_program__attach(chosen[i]);
+                auto link = attach_as_section_says(chosen[i], state_->context);
                 if (link) {
-                    state_->links.push_back(link);
-                    state_->attached.push_back(chosen[i]);
+                    state_->attached.push_back({bpf_program__name(chosen[i]), chosen[i],
+                                                bpf_program__section_name(chosen[i]), std::move(*link)});
                 } else {
                     fallen = i;
-                    reasons[i] = kernel::libbpf_last_words(errno);
+                    reasons[i] = link.error().message;
                 }
             }
         }
@@ -216,21 +254,44 @@ Result<void> Object::load(std::span<const Moment> moments) {
     }
 }
 
+Result<Unloaded> Object::unload() {
+    Unloaded out;
+    out.attachments = state_->attached.size();
+    if (state_->loaded) {
+        bpf_program* program = nullptr;
+        bpf_object__for_each_program(program, state_->object) out.programs += bpf_program__fd(program) >= 0;
+        bpf_map* map = nullptr;
+        bpf_object__for_each_map(map, state_->object) out.maps += bpf_map__fd(map) >= 0;
+    }
+    hooks_.clear();
+    if (auto opened = state_->reopen(); !opened) return opened.error();
+    return out;
+}
+
 Result<int> Object::map_fd(std::string_view map) const {
     const int fd = bpf_object__find_map_fd_by_name(state_->object, std::string(map).c_str());
     if (fd < 0) return Error{fmt::format("{} has no loaded map named {}", state_->name, map)};
     return fd;
 }
 
+Result<int> Object::program_fd(std::string_view program) const {
+    const auto found = state_->find_program(program);
+    if (!found) return found.error();
+    const int fd = bpf_program__fd(*found);
+    if (fd < 0) return Error{fmt::format("{}: {} is not loaded", state_->name, program)};
+    return fd;
+}
+
 bool Object::is_attached(std::string_view program) const {
-    return std::ranges::any_of(state_->attached,
-                               [&](const bpf_program* each) { return bpf_program__name(each) == program; });
+    return std::ranges::any_of(state_->attached, [&](const State::Attached& each) {
+        return bpf_program__name(each.program) == program;
+    });
 }
 
 Result<OwnedFd> Object::iterate(std::string_view program) const {
-    for (std::size_t i = 0; i < state_->attached.size(); ++i) {
-        if (bpf_program__name(state_->attached[i]) != program) continue;
-        OwnedFd pass(bpf_iter_create(bpf_link__fd(state_->links[i])));
+    for (const State::Attached& each : state_->attached) {
+        if (bpf_program__name(each.program) != program) continue;
+        OwnedFd pass(bpf_iter_create(each.link.fd()));
         if (!pass)
             return Error{fmt::format("{}: iterate {}: {}", state_->name, program, std::strerror(errno))};
         return pass;
@@ -240,39 +301,22 @@ Result<OwnedFd> Object::iterate(std::string_view program) const {
 
 Result<std::vector<int>> Object::program_fds() const {
     std::vector<int> fds;
-    for (const bpf_program* program : state_->attached) fds.push_back(bpf_program__fd(program));
+    for (const State::Attached& each : state_->attached) {
+        const int fd = bpf_program__fd(each.program);
+        if (std::ranges::find(fds, fd) == fds.end()) fds.push_back(fd);
+    }
     return fds;
 }
 
 std::uint64_t Object::missed_runs() const {
     std::uint64_t missed = 0;
-    for (const bpf_program* program : state_->attached) {
+    const Result<std::vector<int>> fds = program_fds();
+    for (const int fd : *fds) {
         bpf_prog_info info{};
         __u32 length = sizeof info;
-        if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &length) == 0)
-            missed += info.recursion_misses;
+        if (bpf_obj_get_info_by_fd(fd, &info, &length) == 0) missed += info.recursion_misses;
     }
     return missed;
-}
-
-Result<void*> Object::global_bytes(std::string_view variable, std::size_t size) {
-    const Result<State::Place> place = state_->find_global(variable);
-    if (!place) return place.error();
-    if (place->size != size)
-        return Error{
-            fmt::format("{}: {} has {} bytes, {} were asked for", state_->name, variable, place->size, size)};
-    const std::string section = bpf_map__name(place->map);
-    auto mapping = state_->mappings.find(section);
-    if (mapping == state_->mappings.end()) {
-        const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-        const std::size_t length = (bpf_map__value_size(place->map) + page - 1) / page * page;
-        void* address =
-            ::mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(place->map), 0);
-        if (address == MAP_FAILED)
-            return Error{fmt::format("{}: cannot map {}: {}", state_->name, section, std::strerror(errno))};
-        mapping = state_->mappings.emplace(section, State::Mapping{address, length}).first;
-    }
-    return static_cast<void*>(static_cast<std::byte*>(mapping->second.address) + place->offset);
 }
 
 }  // namespace waggle

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is checked of a foreign object before libbpf sees it: libbpf 1.1 follows offsets and type numbers
+// without looking, and answers most that is wrong with "Invalid argument".
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "waggle/bytes.h"
+#include "waggle/result.h"
+
+namespace waggle::kernel {
+
+struct ObjectCheck {
+    bool has_licence = false;
+    bool legacy_maps = false;  // a section "maps" or "maps/…"
+};
+
+// Refuses what is no BPF object, is cut off, or describes types that do not exist or contain themselves.
+Result<ObjectCheck> check_object(Bytes elf);
+
+// A .BTF section: every offset, type number and chain of types, so that whoever walks them ends.
+Result<void> check_btf(Bytes btf);
+
+// "the kernel's struct task_struct has no field gone", from libbpf's log of a failed load; else empty.
+std::string missing_field(std::string_view log);
+
+}  // namespace waggle::kernel

@@ -8,8 +8,23 @@
 
 namespace waggle {
 
-// What kind of failure it is; the command line turns it into its exit code (DESIGN: exit codes).
-enum class ErrorKind { failed, usage, privilege };
+// What kind of failure it is, for code that acts on it: the command line makes its exit code of it (DESIGN:
+// exit codes), a reader of maps tells "not there" from "not possible". The message says it to a person.
+enum class ErrorKind {
+    failed,     // none of the others
+    usage,      // asked wrongly
+    privilege,  // a capability is missing
+    // Of maps (waggle/map.h):
+    no_such_map,       // the object has none of this name, or the descriptor is no map
+    unsupported,       // this kind of map cannot do this
+    wrong_key_size,    // the key has another size than the map's keys
+    wrong_value_size,  // the same for the value
+    wrong_key_type,    // the size fits, but the map's BTF says another kind of type
+    wrong_value_type,
+    full,         // no room for one more entry
+    missing_key,  // no entry of this key; a queue or stack that is empty
+    exists,       // an entry of this key is there already
+};
 
 struct Error {
     std::string message;  // one sentence for a person, without a final full stop

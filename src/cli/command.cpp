@@ -52,6 +52,15 @@ int fail(const Error& error) {
     fmt::print(stderr, "waggle: {}.\n", error.message);
     switch (error.kind) {
         case ErrorKind::failed:
+        case ErrorKind::no_such_map:
+        case ErrorKind::unsupported:
+        case ErrorKind::wrong_key_size:
+        case ErrorKind::wrong_value_size:
+        case ErrorKind::wrong_key_type:
+        case ErrorKind::wrong_value_type:
+        case ErrorKind::full:
+        case ErrorKind::missing_key:
+        case ErrorKind::exists:
             return exit_failed;
         case ErrorKind::usage:
             return exit_usage;

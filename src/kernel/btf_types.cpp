@@ -74,6 +74,8 @@ Error broken(std::string reason) { return {"these are no types (BTF): " + std::m
 std::uint32_t BtfTypes::word(std::size_t at) const { return load<std::uint32_t>(raw_, at); }
 
 std::string_view BtfTypes::text(std::uint32_t offset) const {
+    // The checks of parse() come through here before they have checked every name.
+    if (offset >= strings_size_) return {};
     return reinterpret_cast<const char*>(raw_.data()) + strings_ + offset;
 }
 

@@ -21,8 +21,8 @@ struct HookUse {
 
 // Records that never became rows, by cause; counts only grow while a sensor runs.
 struct Loss {
-    std::string cause;  // "ring full", "unreadable record", "map full"
-    std::uint64_t count = 0;
+    std::string cause;        // "ring full", "unreadable record", "map full"
+    std::uint64_t count = 0;  // records
 };
 
 // Takes a batch of records; the bytes live until it returns.

@@ -11,8 +11,11 @@ namespace waggle {
 class OwnedFd {
   public:
     OwnedFd() = default;
+    // Takes `fd` over.
     explicit OwnedFd(int fd) : fd_(fd) {}
+    // The other has none afterwards.
     OwnedFd(OwnedFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+    // Closes what it had; the other has none afterwards.
     OwnedFd& operator=(OwnedFd&& other) noexcept {
         if (this != &other) {
             reset();
@@ -22,8 +25,11 @@ class OwnedFd {
     }
     ~OwnedFd() { reset(); }
 
+    // The descriptor, still owned here.
     int get() const { return fd_; }
+    // Whether there is one.
     explicit operator bool() const { return fd_ >= 0; }
+    // Closes it now.
     // Gives the descriptor away: the caller closes it.
     int release() { return std::exchange(fd_, -1); }
     void reset() {

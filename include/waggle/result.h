@@ -26,35 +26,51 @@ enum class ErrorKind {
     exists,       // an entry of this key is there already
 };
 
+// Why something failed.
 struct Error {
-    std::string message;  // one sentence for a person, without a final full stop
-    ErrorKind kind = ErrorKind::failed;
+    std::string message;                 // one sentence for a person, without a final full stop
+    ErrorKind kind = ErrorKind::failed;  // for programs
 };
 
+// A T, or the Error why there is none. Reading the one that is not there is undefined: ask `if (result)`
+// first.
 template <class T>
 class [[nodiscard]] Result {
   public:
+    // A value converts by itself.
     Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
+    // So does a reason.
     Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
 
+    // Whether there is a value.
     explicit operator bool() const { return state_.index() == 0; }
+    // The value.
     T& operator*() { return *std::get_if<0>(&state_); }
+    // The value.
     const T& operator*() const { return *std::get_if<0>(&state_); }
+    // A member of the value.
     T* operator->() { return std::get_if<0>(&state_); }
+    // A member of the value.
     const T* operator->() const { return std::get_if<0>(&state_); }
+    // The reason.
     const Error& error() const { return *std::get_if<1>(&state_); }
 
   private:
     std::variant<T, Error> state_;
 };
 
+// Done, or the Error why not.
 template <>
 class [[nodiscard]] Result<void> {
   public:
+    // Done.
     Result() = default;
+    // Not done, for this reason.
     Result(Error error) : error_(std::move(error)), failed_(true) {}
 
+    // Whether it was done.
     explicit operator bool() const { return !failed_; }
+    // The reason.
     const Error& error() const { return error_; }
 
   private:

@@ -16,6 +16,7 @@
 
 namespace waggle {
 
+// Reads one ring buffer; see the head of this file.
 class Ring {
   public:
     // `map_fd` stays the caller's and outlives the ring.
@@ -27,6 +28,7 @@ class Ring {
 
     // Readable, for epoll, when a record was submitted with a wake-up.
     int ready_fd() const { return map_fd_; }
+    // Whether nothing was submitted that drain() has not handed out.
     bool empty() const;
 
     // Everything submitted so far, at most `batch` records a call of the sink. Returns how many.

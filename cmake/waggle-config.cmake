@@ -1,0 +1,6 @@
+# What find_package(waggle) reads: gives the target waggle::engine.
+include(CMakeFindDependencyMacro)
+find_dependency(fmt)
+find_dependency(PkgConfig)
+pkg_check_modules(libbpf REQUIRED IMPORTED_TARGET libbpf>=1.1)
+include(${CMAKE_CURRENT_LIST_DIR}/waggle-targets.cmake)

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+// All that an eBPF program's author needs: load objects, attach probes, read maps, consume events, and learn why
+// the verifier refused. Link waggle::engine (find_package(waggle)).
+#pragma once
+
+#include "waggle/bytes.h"
+#include "waggle/coverage.h"
+#include "waggle/object.h"
+#include "waggle/owned_fd.h"
+#include "waggle/result.h"
+#include "waggle/ring.h"

@@ -18,7 +18,7 @@ function(waggle_bpf target source)
     COMMAND ${BPFTOOL} gen skeleton ${dir}/${name}.bpf.o name ${name}_bpf > ${dir}/${name}.skel.h
     DEPENDS ${src} ${bpf_headers} ${event_headers}
     VERBATIM)
-  add_custom_target(${target}_skel DEPENDS ${dir}/${name}.skel.h)
-  add_dependencies(${target} ${target}_skel)
+  add_custom_target(${target}_${name}_skel DEPENDS ${dir}/${name}.skel.h)
+  add_dependencies(${target} ${target}_${name}_skel)
   target_include_directories(${target} PRIVATE ${dir})
 endfunction()

@@ -35,7 +35,7 @@ def main() -> None:
             out.append("")
         in_head = in_head and text.startswith("//")
         behind = False
-    print("\n".join(out))
+    print("\n".join(line.replace("@", "\\@") if "///" in line else line for line in out))
 
 
 main()

@@ -3,9 +3,13 @@
 // the verifier refused. Link waggle::engine (find_package(waggle)).
 #pragma once
 
+#include "waggle/attach.h"
 #include "waggle/bytes.h"
 #include "waggle/coverage.h"
+#include "waggle/map.h"
 #include "waggle/object.h"
 #include "waggle/owned_fd.h"
 #include "waggle/result.h"
 #include "waggle/ring.h"
+#include "waggle/support.h"
+#include "waggle/types.h"

@@ -29,9 +29,9 @@ class OwnedFd {
     int get() const { return fd_; }
     // Whether there is one.
     explicit operator bool() const { return fd_ >= 0; }
-    // Closes it now.
     // Gives the descriptor away: the caller closes it.
     int release() { return std::exchange(fd_, -1); }
+    // Closes it now.
     void reset() {
         if (fd_ >= 0) ::close(fd_);
         fd_ = -1;

@@ -33,6 +33,13 @@ struct Options {
     std::vector<std::string> words;    // positional
     std::vector<std::string> command;  // behind --
     std::uint32_t memory_mib = 64;
+    // probe
+    bool arguments = false;
+    bool stack = false;
+    bool count = false;
+    std::string count_by;  // a field; empty: by command, or by stack
+    std::string hist_of;   // a field
+    std::string filter;
 };
 
 // Set by SIGINT and SIGTERM: every loop ends with its summary.
@@ -64,6 +71,7 @@ int run_hist(const Options& options);
 int run_query(const Options& options);
 int run_record(const Options& options);
 int run_replay(const Options& options);
+int run_probe(const Options& options);
 int run_doctor(const Options& options);
 int run_doc(const Options& options);
 

@@ -52,6 +52,18 @@ void add_flag(CLI::App& app, const Flag& flag, Options& options, std::string& fo
         made = app.add_option(name, options.record, help);
     else if (name == "--recording")
         made = app.add_option(name, options.recording, help)->check(CLI::ExistingFile);
+    else if (name == "--filter")
+        made = app.add_option(name, options.filter, help);
+    else if (name == "--hist")
+        made = app.add_option(name, options.hist_of, help);
+    else if (name == "--by")
+        made = app.add_option(name, options.count_by, help);
+    else if (name == "--count")
+        app.add_flag(name, options.count, help);
+    else if (name == "--args")
+        app.add_flag(name, options.arguments, help);
+    else if (name == "--stack")
+        app.add_flag(name, options.stack, help);
     else
         app.add_flag(name, options.show_query, help);
     if (made) made->option_text(std::string(flag.argument));
@@ -88,6 +100,7 @@ int dispatch(const std::string& name, Options& options) {
     if (name == "query") return run_query(options);
     if (name == "record") return run_record(options);
     if (name == "replay") return run_replay(options);
+    if (name == "probe") return run_probe(options);
     if (name == "doctor") return run_doctor(options);
     return run_doc(options);
 }
@@ -109,6 +122,12 @@ const std::vector<Flag>& all_flags() {
         {"--record", "FILE", "Also write everything the answer rests on to FILE."},
         {"--recording", "FILE", "Ask a recording instead of this machine."},
         {"--show-query", "", "Print the query behind each piece of evidence."},
+        {"--args", "", "Print the arguments too, by their names."},
+        {"--stack", "", "The stack as well: the kernel's; of a program's function, the process's own."},
+        {"--filter", "EXPR", "Only where this holds: \"len > 100 && flags & 0x40\". Asked in the kernel."},
+        {"--count", "", "Count in the kernel instead: by command, by --by FIELD, or by --stack."},
+        {"--by", "FIELD", "What --count counts by."},
+        {"--hist", "FIELD", "A distribution of this field instead: an argument, return or latency_ns."},
     };
     return flags;
 }
@@ -160,6 +179,14 @@ const std::vector<Command>& all_commands() {
          {"--output", "--show-query"},
          {},
          false},
+        {"probe",
+         "SPEC",
+         "Watch one place of the kernel or of a program: kprobe:vfs_read, kretprobe:vfs_read, "
+         "uprobe:libc.so.6:malloc, usdt:PATH:PROVIDER:NAME, tracepoint:CATEGORY:NAME, raw_tp:NAME, "
+         "fentry:FUNCTION, fexit:FUNCTION, perf:cpu-clock@99.",
+         with({"--for", "--output", "--rows", "--args", "--stack", "--filter", "--count", "--by", "--hist"}),
+         {},
+         true},
         {"doctor",
          "",
          "What this kernel and these privileges allow, found out by trying.",

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// AdhocProbe: one place in the kernel or in a program, watched without writing C: events, counts or a
+// histogram.
+//
+// The programs are compiled in (adhoc.bpf.c); conditions are asked in the kernel, so that what nobody asked
+// for never crosses the ring. Destruction takes everything out of the kernel. Not thread-safe.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernel/adhoc_fields.h"
+#include "src/kernel/adhoc.event.h"
+#include "waggle/coverage.h"
+#include "waggle/object.h"
+#include "waggle/ring.h"
+
+namespace waggle::kernel {
+
+struct ProbeRequest {
+    enum class Mode { events, counts, histogram };
+
+    AttachSpec spec;
+    Mode mode = Mode::events;
+    std::string filter;    // as parse_conditions() reads it
+    std::string measured;  // counts: a field to count by, else the command's name; histogram: of this field
+    bool stack = false;    // the kernel's stack; of a user function, the process's own
+    std::uint32_t pid = 0;
+    std::uint64_t cgroup_id = 0;
+    std::string comm;
+    std::uint32_t ring_bytes = 4u << 20;
+};
+
+class AdhocProbe {
+  public:
+    static Result<AdhocProbe> start(const ProbeRequest& request);
+
+    const ProbeFields& fields() const { return fields_; }
+    // Where it is attached, as the kernel sees it.
+    std::vector<Attachment> attachments() const { return object_.attachments(); }
+
+    int ready_fd() const { return ring_->ready_fd(); }
+    // True: nothing is waiting, and the next event wakes ready_fd().
+    bool prepare_to_wait();
+    void drain(const std::function<void(const adhoc_event&)>& sink);
+
+    struct Count {
+        adhoc_key key;
+        std::uint64_t times;
+    };
+    // The most first.
+    Result<std::vector<Count>> counts() const;
+    // Slot i holds values from 2^i to below 2^(i+1), slot 0 also 0; the last one negative values.
+    Result<std::vector<std::uint64_t>> histogram() const;
+    // Return addresses, innermost first.
+    std::vector<std::uint64_t> stack(std::int32_t key) const;
+    // Events whose conditions held.
+    std::uint64_t hits() const { return *hits_; }
+    std::vector<Loss> losses() const;
+
+  private:
+    AdhocProbe(Object object, ProbeFields fields) : object_(std::move(object)), fields_(std::move(fields)) {}
+
+    Object object_;
+    ProbeFields fields_;
+    std::optional<Ring> ring_;
+    volatile std::uint32_t* reader_sleeps_ = nullptr;
+    volatile std::uint64_t* hits_ = nullptr;
+    struct LossCounter {
+        std::string cause;
+        volatile std::uint64_t* count;
+    };
+    std::vector<LossCounter> losses_;
+};
+
+}  // namespace waggle::kernel

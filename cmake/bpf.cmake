@@ -16,6 +16,7 @@ function(waggle_bpf target source)
             -ffile-prefix-map=${CMAKE_SOURCE_DIR}=. -c ${src} -o ${dir}/${name}.tmp.o
     COMMAND ${BPFTOOL} gen object ${dir}/${name}.bpf.o ${dir}/${name}.tmp.o
     COMMAND ${BPFTOOL} gen skeleton ${dir}/${name}.bpf.o name ${name}_bpf > ${dir}/${name}.skel.h
+    COMMAND sed -i "s/ _Bool / bool /" ${dir}/${name}.skel.h # bpftool writes C; this is read as C++
     DEPENDS ${src} ${bpf_headers} ${event_headers}
     VERBATIM)
   add_custom_target(${target}_${name}_skel DEPENDS ${dir}/${name}.skel.h)

@@ -17,6 +17,7 @@
 #include "kernel/attach.h"
 #include "kernel/hook_kinds.h"
 #include "kernel/libbpf_log.h"
+#include "kernel/libbpf_options.h"
 #include "kernel/nearest.h"
 #include "kernel/perf_events.h"
 #include "kernel/tracefs.h"
@@ -32,8 +33,8 @@ OwnedFd open_perf_event(perf_event_attr attr, int pid, int cpu) {
 
 // The link owns the event from here on.
 bpf_link* link_perf_event(const bpf_program* program, OwnedFd& event, std::uint64_t cookie) {
-    bpf_perf_event_opts options{};
-    options.sz = sizeof options;
+    bpf_perf_event_opts options;
+    clear_options(options);
     options.bpf_cookie = cookie;
     bpf_link* link = bpf_program__attach_perf_event_opts(program, event.get(), &options);
     if (link) event.release();
@@ -83,16 +84,16 @@ std::string variants(const std::string& function, const std::vector<std::string>
 }  // namespace
 
 Result<AttachmentLink> attach_kprobe(const bpf_program* program, const AttachSpec& spec) {
-    bpf_kprobe_opts options{};
-    options.sz = sizeof options;
+    bpf_kprobe_opts options;
+    clear_options(options);
     options.bpf_cookie = spec.cookie;
     options.offset = spec.offset;
     options.retprobe = spec.kind == AttachKind::kretprobe;
     if (bpf_link* link = bpf_program__attach_kprobe_opts(program, spec.target.c_str(), &options))
         return AttachmentLink(link);
     const int error = errno;
-    const Error reason = attach_error(error, AttachKind::kprobe);
-    if (reason.kind == ErrorKind::privilege || !kernel_lacks("kprobe").empty()) return reason;
+    const Error reason = attach_error(error, spec.kind);
+    if (reason.kind == ErrorKind::privilege || !kernel_lacks(to_string(spec.kind)).empty()) return reason;
     const std::vector<std::string> known = kernel_functions();
     if (!known.empty() && !std::ranges::binary_search(known, spec.target)) {
         const std::string made = variants(spec.target, known);
@@ -127,8 +128,8 @@ Result<AttachmentLink> attach_kprobe_multi(const bpf_program* program, const Att
                                  escape_control(spec.target), did_you_mean(spec.target, known))};
     }
     const std::vector<__u64> cookies(symbols.size(), spec.cookie);
-    bpf_kprobe_multi_opts options{};
-    options.sz = sizeof options;
+    bpf_kprobe_multi_opts options;
+    clear_options(options);
     options.syms = symbols.data();
     options.cnt = symbols.size();
     options.cookies = spec.cookie ? cookies.data() : nullptr;
@@ -179,8 +180,8 @@ Result<AttachmentLink> attach_typed(const bpf_program* program, const AttachSpec
     } else if (spec.kind == AttachKind::iter) {
         link = bpf_program__attach_iter(program, nullptr);
     } else {
-        bpf_trace_opts options{};
-        options.sz = sizeof options;
+        bpf_trace_opts options;
+        clear_options(options);
         options.cookie = spec.cookie;
         link = bpf_program__attach_trace_opts(program, &options);
     }

@@ -20,6 +20,7 @@
 #include "base/text.h"
 #include "kernel/attach.h"
 #include "kernel/libbpf_log.h"
+#include "kernel/libbpf_options.h"
 #include "kernel/nearest.h"
 
 namespace waggle::kernel {
@@ -68,8 +69,8 @@ class ClassifierQdisc {
         if (has_filters(device_, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)) ||
             has_filters(device_, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)))
             return;
-        bpf_tc_hook hook{};
-        hook.sz = sizeof hook;
+        bpf_tc_hook hook;
+        clear_options(hook);
         hook.ifindex = device_;
         hook.attach_point = static_cast<bpf_tc_attach_point>(BPF_TC_INGRESS | BPF_TC_EGRESS);
         bpf_tc_hook_destroy(&hook);
@@ -95,26 +96,31 @@ OwnedFd create_tcx_link(int program, int device, bool ingress) {
 }
 
 Result<AttachmentLink> attach_classifier(int program, int device, bool ingress, AttachContext& context) {
-    bpf_tc_hook hook{};
-    hook.sz = sizeof hook;
+    bpf_tc_hook hook;
+    clear_options(hook);
     hook.ifindex = device;
-    hook.attach_point = ingress ? BPF_TC_INGRESS : BPF_TC_EGRESS;
+    const bpf_tc_attach_point point = ingress ? BPF_TC_INGRESS : BPF_TC_EGRESS;
+    hook.attach_point = point;
     std::shared_ptr<void> qdisc = context.qdiscs[device].lock();
     const int made = bpf_tc_hook_create(&hook);
     if (made != 0 && made != -EEXIST) return attach_error(-made, AttachKind::tc);
     if (made == 0) context.qdiscs[device] = qdisc = std::make_shared<ClassifierQdisc>(device);
-    bpf_tc_opts options{};
-    options.sz = sizeof options;
+    bpf_tc_opts options;
+    clear_options(options);
     options.prog_fd = program;
     if (const int error = -bpf_tc_attach(&hook, &options); error != 0)
         return attach_error(error, AttachKind::tc);
     const std::uint32_t handle = options.handle, priority = options.priority;
-    return AttachmentLink(std::function<void()>([hook, handle, priority, qdisc]() mutable {
-        bpf_tc_opts filter{};
-        filter.sz = sizeof filter;
+    return AttachmentLink(std::function<void()>([device, point, handle, priority, qdisc] {
+        bpf_tc_hook at;
+        clear_options(at);
+        at.ifindex = device;
+        at.attach_point = point;
+        bpf_tc_opts filter;
+        clear_options(filter);
         filter.handle = handle;
         filter.priority = priority;
-        bpf_tc_detach(&hook, &filter);
+        bpf_tc_detach(&at, &filter);
     }));
 }
 

@@ -141,6 +141,7 @@ class Parser {
                 pid_at_ = option;
             } else {
                 spec_.cookie = *parsed;
+                cookie_at_ = option;
             }
         }
         return {};
@@ -153,7 +154,37 @@ class Parser {
             return at(build_id_at_, "build_id= goes with uprobe, uretprobe and usdt");
         if (!pid_at_.empty() && !user && spec_.kind != AttachKind::perf && spec_.kind != AttachKind::section)
             return at(pid_at_, "pid= goes with uprobe, uretprobe, usdt and perf");
+        if (!cookie_at_.empty() && !takes_cookie(spec_.kind))
+            return at(cookie_at_, fmt::format("cookie= does not reach a program at {}", form_->word));
         return {};
+    }
+
+    static bool takes_cookie(AttachKind kind) {
+        switch (kind) {
+            case AttachKind::section:
+            case AttachKind::kprobe:
+            case AttachKind::kretprobe:
+            case AttachKind::kprobe_multi:
+            case AttachKind::kretprobe_multi:
+            case AttachKind::uprobe:
+            case AttachKind::uretprobe:
+            case AttachKind::usdt:
+            case AttachKind::tracepoint:
+            case AttachKind::fentry:
+            case AttachKind::fexit:
+            case AttachKind::perf:
+                return true;
+            case AttachKind::raw_tp:
+            case AttachKind::tp_btf:
+            case AttachKind::lsm:
+            case AttachKind::iter:
+            case AttachKind::xdp:
+            case AttachKind::tc:
+            case AttachKind::cgroup_skb:
+            case AttachKind::sockops:
+                return false;
+        }
+        return false;
     }
 
     Result<void> take_place(std::string_view rest, bool colon) {
@@ -288,7 +319,7 @@ class Parser {
     std::string_view text_;
     const Form* form_ = nullptr;
     AttachSpec spec_;
-    std::string_view pid_at_, build_id_at_;
+    std::string_view pid_at_, cookie_at_, build_id_at_;
 };
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "kernel/attach.h"
 #include "kernel/libbpf_log.h"
+#include "kernel/libbpf_options.h"
 #include "kernel/nearest.h"
 #include "kernel/user_binary.h"
 
@@ -23,8 +24,8 @@ Result<AttachmentLink> attach_uprobe(const bpf_program* program, const AttachSpe
         if (!begin) return begin.error();
         offset += *begin;
     }
-    bpf_uprobe_opts options{};
-    options.sz = sizeof options;
+    bpf_uprobe_opts options;
+    clear_options(options);
     options.bpf_cookie = spec.cookie;
     options.retprobe = spec.kind == AttachKind::uretprobe;
     const int whom = spec.pid ? static_cast<int>(spec.pid) : -1;
@@ -49,8 +50,8 @@ Result<AttachmentLink> attach_usdt(const bpf_program* program, const AttachSpec&
     if (std::ranges::find(known, wanted) == known.end())
         return Error{fmt::format("{} has no USDT marker {}{}", escape_control(binary->shown()),
                                  escape_control(wanted), did_you_mean(wanted, known))};
-    bpf_usdt_opts options{};
-    options.sz = sizeof options;
+    bpf_usdt_opts options;
+    clear_options(options);
     options.usdt_cookie = spec.cookie;
     const int whom = spec.pid ? static_cast<int>(spec.pid) : -1;
     if (bpf_link* link = bpf_program__attach_usdt(program, whom, binary->path().c_str(), spec.group.c_str(),

@@ -83,8 +83,6 @@ class Checker {
         const std::size_t count = BTF_INFO_VLEN(self.info);
         switch (kind_of(self)) {
             case BTF_KIND_PTR:
-                each(self.type, false);
-                break;
             case BTF_KIND_FUNC:
             case kind_decl_tag:
                 each(self.type, false);

@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <fmt/core.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -11,24 +12,15 @@
 
 #include "base/text.h"
 #include "kernel/hook_kinds.h"
+#include "kernel/legacy_maps.h"
 #include "kernel/libbpf_log.h"
+#include "kernel/libbpf_options.h"
 #include "kernel/nearest.h"
 #include "kernel/object_check.h"
 #include "kernel/object_state.h"
 
 namespace waggle {
 namespace {
-
-// libbpf names the failing program in a line "prog 'NAME': failed to load: …".
-std::string failed_program() {
-    for (std::string_view line : split(kernel::libbpf_log(), '\n')) {
-        const std::size_t at = line.find("prog '");
-        if (at == std::string_view::npos || line.find("failed to load") == std::string_view::npos) continue;
-        const std::string_view rest = line.substr(at + 6);
-        return std::string(rest.substr(0, rest.find('\'')));
-    }
-    return {};
-}
 
 // To a program it refuses the verifier says EACCES, whoever asks; a missing capability is EPERM.
 // EPERM is a missing privilege only where one is missing: a kernel built without kprobes also answers so.
@@ -60,8 +52,8 @@ void Object::State::close() {
 Result<void> Object::State::reopen() {
     close();
     kernel::libbpf_log().clear();
-    bpf_object_open_opts open_options{};
-    open_options.sz = sizeof open_options;
+    bpf_object_open_opts open_options;
+    kernel::clear_options(open_options);
     open_options.object_name = name.c_str();
     if (!options.btf_path.empty()) open_options.btf_custom_path = options.btf_path.c_str();
     if (!options.pin_root.empty()) open_options.pin_root_path = options.pin_root.c_str();
@@ -115,9 +107,17 @@ Result<void> Object::State::write_max_entries(std::string_view map_name, std::ui
 }
 
 Result<void> Object::State::load_chosen() {
+    // What a map's pin path names before the load is what the load takes instead of a new map.
+    std::set<std::string, std::less<>> already;
+    bpf_map* map = nullptr;
+    bpf_object__for_each_map(map, object) {
+        const char* path = bpf_map__pin_path(map);
+        if (path && ::access(path, F_OK) == 0) already.insert(bpf_map__name(map));
+    }
     kernel::libbpf_log().clear();
     if (bpf_object__load(object) != 0) return load_error(errno);
     loaded = true;
+    reused_maps = std::move(already);
     return {};
 }
 
@@ -131,6 +131,13 @@ Result<Object> Object::open_state(std::unique_ptr<State> state) {
     const auto checked = kernel::check_object(state->elf);
     if (!checked) return Error{fmt::format("open {}: {}", state->name, checked.error().message)};
     state->has_licence = checked->has_licence;
+    if (checked->legacy_maps) {
+        auto adapted = kernel::adapt_legacy_maps(state->elf);
+        if (!adapted) return while_doing("open " + state->name, adapted.error());
+        state->kept = std::move(adapted->elf);
+        state->elf = state->kept;
+        state->legacy_maps.insert(adapted->maps.begin(), adapted->maps.end());
+    }
     if (auto opened = state->reopen(); !opened) return opened.error();
     return Object(std::move(state));
 }
@@ -220,7 +227,7 @@ Result<void> Object::load(std::span<const Moment> moments) {
         std::size_t fallen = moments.size();
         if (bpf_object__load(state_->object) != 0) {
             const int error = errno;
-            const std::string culprit = failed_program();
+            const std::string culprit = kernel::failed_program(kernel::libbpf_log());
             for (std::size_t i = 0; i < moments.size(); ++i)
                 if (chosen[i] && culprit == bpf_program__name(chosen[i])) fallen = i;
             if (fallen == moments.size() || is_privilege(error))

@@ -22,6 +22,9 @@ Result<ObjectCheck> check_object(Bytes elf);
 // A .BTF section: every offset, type number and chain of types, so that whoever walks them ends.
 Result<void> check_btf(Bytes btf);
 
+// The program that libbpf's log says was not loaded; empty where it names none.
+std::string failed_program(std::string_view log);
+
 // "the kernel's struct task_struct has no field gone", from libbpf's log of a failed load; else empty.
 std::string missing_field(std::string_view log);
 

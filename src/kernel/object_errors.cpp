@@ -4,6 +4,7 @@
 #include <elf.h>
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -16,6 +17,17 @@
 
 namespace waggle {
 namespace kernel {
+
+// libbpf names the failing program in a line "prog 'NAME': failed to load: …".
+std::string failed_program(std::string_view log) {
+    for (std::string_view line : split(log, '\n')) {
+        const std::size_t at = line.find("prog '");
+        if (at == std::string_view::npos || line.find("failed to load") == std::string_view::npos) continue;
+        const std::string_view rest = line.substr(at + 6);
+        return std::string(rest.substr(0, rest.find('\'')));
+    }
+    return {};
+}
 
 // libbpf's line: "failed to resolve CO-RE relocation <byte_off> [7] struct task_struct.gone (0:1 @ offset
 // 4)".
@@ -32,7 +44,10 @@ std::string missing_field(std::string_view log) {
     std::string_view what = line.substr(id_end + 2);
     what = what.substr(0, what.find(" ("));
     // A type's own spec ends at its name, an enumerator's stands behind "::".
-    const std::string name = escape_control(what);
+    std::string name = escape_control(what);
+    // "___" and what follows is the source's own mark for a variant of the type.
+    if (const std::size_t flavour = name.find("___"); flavour != std::string::npos)
+        name.erase(flavour, std::min(name.find_first_of(".:", flavour), name.size()) - flavour);
     if (const std::size_t value = name.find("::"); value != std::string::npos)
         return fmt::format("the kernel's {} has no value {}", name.substr(0, value),
                            name.substr(value + 2, name.find(' ', value) - value - 2));
@@ -53,7 +68,8 @@ std::string_view map_type_name(const bpf_map* map) {
 }  // namespace
 
 Error Object::State::load_error(int error) const {
-    const std::string& log = kernel::libbpf_log();
+    const std::string log = kernel::libbpf_log();  // what is asked below writes into it again
+    const std::string words = kernel::libbpf_last_words(error);
     const bool privilege = error == EPERM && !kernel::missing_to_watch().empty();
     const auto because = [&](std::string reason) {
         return Error{fmt::format("load {}: {}", name, reason),
@@ -80,7 +96,18 @@ Error Object::State::load_error(int error) const {
                                    bpf_map__value_size(map), bpf_map__max_entries(map),
                                    std::strerror(error)));
     }
-    return because(escape_control(kernel::libbpf_last_words(error)));
+    // A kind the kernel was built without fails at load with a word that says nothing; a program that the
+    // verifier has read and refused is another matter (EACCES).
+    if (const auto culprit = find_program(kernel::failed_program(log)); culprit && error != EACCES) {
+        const auto planned = plans.find(std::string_view(bpf_program__name(*culprit)));
+        const auto place = planned != plans.end()
+                               ? Result<AttachSpec>(planned->second)
+                               : AttachSpec::from_section(bpf_program__section_name(*culprit));
+        if (place)
+            if (const std::string lacks = kernel::kernel_lacks(to_string(place->kind)); !lacks.empty())
+                return because(fmt::format("{}: {}", escape_control(bpf_program__name(*culprit)), lacks));
+    }
+    return because(escape_control(words));
 }
 
 }  // namespace waggle

@@ -97,6 +97,14 @@ std::vector<std::string> library_directories() {
     return out;
 }
 
+// Beside libraries lie linker scripts of the same name, which are text.
+bool is_elf(const std::string& path) {
+    const OwnedFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    char magic[SELFMAG] = {};
+    return file && ::pread(file.get(), magic, sizeof magic, 0) == SELFMAG &&
+           std::memcmp(magic, ELFMAG, SELFMAG) == 0;
+}
+
 std::string find_in_directory(const std::string& directory, std::string_view name) {
     std::string best;
     DIR* opened = ::opendir(directory.c_str());
@@ -104,7 +112,8 @@ std::string find_in_directory(const std::string& directory, std::string_view nam
     while (const dirent* entry = ::readdir(opened)) {
         // The shortest is the name programs are linked with: libc.so.6 before libc.so.6.debug.
         const std::string path = fmt::format("{}/{}", directory, entry->d_name);
-        if (is_library(path, name) && (best.empty() || path.size() < best.size())) best = path;
+        if (is_library(path, name) && (best.empty() || path.size() < best.size()) && is_elf(path))
+            best = path;
     }
     ::closedir(opened);
     return best;

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// Why the verifier said no: a rejected program's log read by its structure, and said in plain words.
+//
+//   const waggle::Result<waggle::Verdict> verdict = waggle::verify_file("drops.bpf.o");
+//   for (const waggle::VerifiedProgram& program : verdict->programs)
+//       if (program.rejection) std::puts(waggle::to_text(*program.rejection).c_str());
+//
+// Reads the logs of kernels 5.10 and later (log level 1 or 2). Everything in a Rejection is text that came
+// from a log or an object: print it through to_text(), which escapes control characters. Stateless: any
+// thread; verify_file() and verify_object() keep what libbpf says per thread.
+// Source of the messages: kernel/bpf/verifier.c of 6.1, 6.12 and 6.18; the words: knowledge/en/verifier.yaml.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "waggle/bytes.h"
+#include "waggle/result.h"
+
+namespace waggle {
+
+// A line of the program's source.
+struct SourceLine {
+    std::string file;          // as the compiler was given it; empty where unknown
+    std::uint32_t line = 0;    // 0 where unknown
+    std::uint32_t column = 0;  // 0 where unknown
+    std::string text;          // the line itself, without indentation
+};
+
+// The line information that the compiler put into an object (.BTF.ext). Where it is missing, lines come from
+// the log alone.
+class SourceLines {
+  public:
+    SourceLines() = default;
+    // `elf` is only read during the call. An object without line information gives an empty one.
+    static SourceLines open(Bytes elf);
+
+    bool empty() const { return programs_.empty() && lines_.empty(); }
+    // The line of instruction `insn` of `program`, counted from the program's first one; none behind its end
+    // (there the kernel puts the functions it calls).
+    std::optional<SourceLine> of(std::string_view program, std::uint32_t insn) const;
+    // The line with this text; of several the one nearest to line `near` of the same object.
+    std::optional<SourceLine> with_text(std::string_view text, std::uint32_t near = 0) const;
+    // The program's line that has `word` in it, nearest behind instruction `insn`, else nearest before it.
+    std::optional<SourceLine> naming(std::string_view program, std::string_view word,
+                                     std::uint32_t insn) const;
+    // The line where the program begins.
+    std::optional<SourceLine> begin_of(std::string_view program) const { return of(program, 0); }
+
+  private:
+    struct Line {
+        std::uint32_t insn;  // in instructions from the section's begin
+        SourceLine at;
+    };
+    struct Program {
+        std::string name;
+        std::size_t section;  // in lines_
+        std::uint32_t first, count;
+    };
+    std::vector<Program> programs_;
+    std::vector<std::vector<Line>> lines_;  // per section, ascending
+};
+
+// One step of a register's way to the fault.
+struct Step {
+    std::uint32_t insn = 0;
+    std::string instruction;  // "r0 = *(u32 *)(r1 +0)"
+    std::string says;         // "bpf_map_lookup_elem() gave a pointer into a map's value, or null"
+    SourceLine at;
+};
+
+// Why one program was refused.
+struct Rejection {
+    std::string kind;     // the class: "possibly_null_pointer"; "unrecognised" where the words are new
+    std::string title;    // the class in words
+    std::string program;  // its name; empty where the log does not say
+    std::string what;     // one sentence with the register, offsets, sizes and types filled in
+    SourceLine at;
+    std::string expression;  // the part of the line that is at fault; the whole line where it is not known
+    std::optional<std::uint32_t> insn;
+    std::string instruction;
+    std::string reg;            // "R1"; empty where no register is at fault
+    std::vector<Step> because;  // nearest cause first
+    std::string remedy;         // what to change, one sentence
+    std::string code;           // the line that mends it, where it can be named
+    std::string kernel_says;    // the kernel's or libbpf's own words, lines joined by "; "
+};
+
+// What is known besides the log; all of it is optional.
+struct RejectionContext {
+    std::string_view program;
+    std::string_view section;            // "xdp": tells which value a program gives back to say "go on"
+    const SourceLines* lines = nullptr;  // borrowed during the call
+    // The first instruction of the program's longest loop: named where the log shows no instruction.
+    std::optional<std::uint32_t> loop;
+    std::string_view language = "en";
+};
+
+// `log` is the verifier's own, or libbpf's with the verifier's inside. Any bytes are taken; nothing fails.
+Rejection explain_rejection(std::string_view log, const RejectionContext& context = {});
+
+// The classes there are: id and title.
+struct RejectionKind {
+    std::string_view id;
+    std::string_view title;
+};
+std::vector<RejectionKind> rejection_kinds(std::string_view language = "en");
+
+// For a terminal or an error message: several lines, control characters escaped, without final newline.
+std::string to_text(const Rejection& rejection, std::string_view language = "en");
+
+// What the verifier counted while it looked at one program.
+struct VerifiedProgram {
+    std::string name;
+    std::string section;
+    bool accepted = false;
+    std::uint64_t instructions = 0;          // verified, over all paths
+    std::uint64_t program_instructions = 0;  // in the program
+    std::uint64_t states = 0;
+    std::uint64_t peak_states = 0;
+    std::uint64_t verification_us = 0;
+    std::vector<std::uint32_t> stack_bytes;  // of the program, then of each function it calls
+    std::optional<Rejection> rejection;      // none exactly when accepted
+};
+
+struct Verdict {
+    std::vector<VerifiedProgram> programs;
+    // Set when the object as a whole is refused before any program is looked at; `programs` is then empty.
+    std::optional<Rejection> object;
+    bool accepted() const;
+};
+
+// Loads each program of the object by itself, and unloads it. Nothing is attached, nothing stays in the
+// kernel. Needs CAP_BPF and what the program types need (an Error of kind privilege where it is missing). An
+// Error means that the file could not be read; a program that is refused is no Error.
+Result<Verdict> verify_object(std::string_view name, Bytes elf);
+Result<Verdict> verify_file(const std::string& path);
+
+}  // namespace waggle

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// A line of C read just far enough to name what is in it. Lines are as a person wrote them: what cannot be
+// read gives an empty answer.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace waggle::kernel {
+
+// The expression around `column` (1 is the first character; 0 is unknown: the whole statement).
+std::string_view expression_at(std::string_view line, std::uint32_t column);
+
+// "value" of "struct v *value = lookup(&m, &key);"; empty where nothing is assigned.
+std::string_view assigned_variable(std::string_view line);
+
+// Argument `number` (1 is the first) of the call of `function` in `line`, or of the line's only call where
+// `function` is empty.
+std::string_view call_argument(std::string_view line, std::string_view function, int number);
+
+// "i" of "table[i]": the variable that chooses the element; empty for constants.
+std::string_view index_variable(std::string_view line);
+
+// The variable that an expression goes through: "value" of "value->count", of "*value" and of "value[2]".
+std::string_view base_variable(std::string_view expression);
+
+bool is_identifier(std::string_view text);
+
+}  // namespace waggle::kernel

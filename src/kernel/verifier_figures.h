@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Figures in the verifier's words.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "kernel/verifier_words.h"
+
+namespace waggle::kernel {
+
+// How programs of a section say "go on": "XDP_PASS".
+std::string_view verdict_of(std::string_view section);
+
+// The number named `name`, or `otherwise` where there is none.
+std::int64_t number_in(const Facts& facts, std::string_view name, std::int64_t otherwise = 0);
+
+bool has(const Facts& facts, std::string_view name);  // there and not empty
+
+std::int64_t width_of(std::string_view width);  // "u32": 4; 0: no width
+
+// The register that a complaint names: "R3 offset is outside of the packet", "…, R3(id=0…".
+std::string register_in(std::string_view line);
+
+// "[0, 1]" and "(0x0; 0x1)" (a value and the bits that vary) as first and last.
+std::optional<std::pair<std::int64_t, std::int64_t>> read_range(std::string_view text);
+
+}  // namespace waggle::kernel

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+// Source lines out of .BTF.ext, read without libbpf, which keeps them to itself.
+#include <elf.h>
+
+#include <algorithm>
+#include <map>
+
+#include "base/text.h"
+#include "waggle/verifier.h"
+
+namespace waggle {
+namespace {
+
+// A T at `offset`, where it lies inside.
+template <class T>
+std::optional<T> at(Bytes bytes, std::size_t offset) {
+    if (offset > bytes.size() || bytes.size() - offset < sizeof(T)) return std::nullopt;
+    return load<T>(bytes, offset);
+}
+
+Bytes part(Bytes bytes, std::size_t offset, std::size_t size) {
+    if (offset > bytes.size() || size > bytes.size() - offset) return {};
+    return bytes.subspan(offset, size);
+}
+
+std::string_view text_at(Bytes strings, std::size_t offset) {
+    if (offset >= strings.size()) return {};
+    const auto* begin = reinterpret_cast<const char*>(strings.data()) + offset;
+    const auto* end = std::find(begin, begin + (strings.size() - offset), '\0');
+    return {begin, static_cast<std::size_t>(end - begin)};
+}
+
+class Elf {
+  public:
+    explicit Elf(Bytes bytes) : bytes_(bytes) {
+        const auto header = at<Elf64_Ehdr>(bytes, 0);
+        if (!header ||
+            std::string_view(reinterpret_cast<const char*>(header->e_ident), 4) !=
+                "\x7f"
+                "ELF" ||
+            header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_ident[EI_DATA] != ELFDATA2LSB ||
+            header->e_shentsize != sizeof(Elf64_Shdr))
+            return;
+        for (std::size_t i = 0; i < header->e_shnum; ++i) {
+            const auto section = at<Elf64_Shdr>(bytes, header->e_shoff + i * sizeof(Elf64_Shdr));
+            if (!section) return;
+            sections_.push_back(*section);
+        }
+        if (header->e_shstrndx < sections_.size()) names_ = bytes_of(sections_[header->e_shstrndx]);
+    }
+    const std::vector<Elf64_Shdr>& sections() const { return sections_; }
+    std::string_view name(const Elf64_Shdr& section) const { return text_at(names_, section.sh_name); }
+    Bytes bytes_of(const Elf64_Shdr& section) const {
+        return section.sh_type == SHT_NOBITS ? Bytes{} : part(bytes_, section.sh_offset, section.sh_size);
+    }
+    Bytes find(std::string_view wanted) const {
+        for (const Elf64_Shdr& section : sections_)
+            if (name(section) == wanted) return bytes_of(section);
+        return {};
+    }
+
+  private:
+    Bytes bytes_;
+    Bytes names_;
+    std::vector<Elf64_Shdr> sections_;
+};
+
+struct BtfHeader {
+    std::uint16_t magic;
+    std::uint8_t version, flags;
+    std::uint32_t hdr_len, type_off, type_len, str_off, str_len;
+};
+struct BtfExtHeader {
+    std::uint16_t magic;
+    std::uint8_t version, flags;
+    std::uint32_t hdr_len, func_info_off, func_info_len, line_info_off, line_info_len;
+};
+struct LineInfo {
+    std::uint32_t insn_off, file_name_off, line_off, line_col;
+};
+constexpr std::uint16_t btf_magic = 0xeb9f;
+constexpr std::size_t insn_bytes = 8;
+
+}  // namespace
+
+SourceLines SourceLines::open(Bytes bytes) {
+    SourceLines out;
+    const Elf elf(bytes);
+    const Bytes btf = elf.find(".BTF"), ext = elf.find(".BTF.ext");
+    const auto btf_header = at<BtfHeader>(btf, 0);
+    const auto ext_header = at<BtfExtHeader>(ext, 0);
+    if (!btf_header || !ext_header || btf_header->magic != btf_magic || ext_header->magic != btf_magic)
+        return out;
+    const Bytes strings =
+        part(btf, std::size_t{btf_header->hdr_len} + btf_header->str_off, btf_header->str_len);
+    Bytes info =
+        part(ext, std::size_t{ext_header->hdr_len} + ext_header->line_info_off, ext_header->line_info_len);
+    const auto record_size = at<std::uint32_t>(info, 0);
+    if (!record_size || *record_size < sizeof(LineInfo)) return out;
+    info = info.subspan(4);
+    std::map<std::string, std::size_t, std::less<>> by_section;
+    while (const auto section_name = at<std::uint32_t>(info, 0)) {
+        const auto count = at<std::uint32_t>(info, 4);
+        if (!count || *count > (info.size() - 8) / *record_size) break;
+        std::vector<Line> lines;
+        for (std::size_t i = 0; i < *count; ++i) {
+            const auto record = load<LineInfo>(info, 8 + i * *record_size);
+            Line line{static_cast<std::uint32_t>(record.insn_off / insn_bytes), {}};
+            line.at.file = text_at(strings, record.file_name_off);
+            line.at.line = record.line_col >> 10;
+            line.at.column = record.line_col & 0x3ff;
+            const std::string_view whole = text_at(strings, record.line_off);
+            line.at.text = trim(whole);
+            // The column counts in the line as it was; ours begins after its indentation.
+            const std::size_t indent = whole.find_first_not_of(" \t");
+            if (indent != std::string_view::npos && line.at.column > indent)
+                line.at.column -= static_cast<std::uint32_t>(indent);
+            lines.push_back(std::move(line));
+        }
+        std::stable_sort(lines.begin(), lines.end(),
+                         [](const Line& a, const Line& b) { return a.insn < b.insn; });
+        by_section[std::string(text_at(strings, *section_name))] = out.lines_.size();
+        out.lines_.push_back(std::move(lines));
+        info = info.subspan(8 + std::size_t{*count} * *record_size);
+    }
+    for (const Elf64_Shdr& section : elf.sections()) {
+        if (section.sh_type != SHT_SYMTAB || section.sh_link >= elf.sections().size()) continue;
+        const Bytes symbols = elf.bytes_of(section);
+        const Bytes names = elf.bytes_of(elf.sections()[section.sh_link]);
+        for (std::size_t i = 0; i < symbols.size() / sizeof(Elf64_Sym); ++i) {
+            const auto symbol = load<Elf64_Sym>(symbols, i * sizeof(Elf64_Sym));
+            if (ELF64_ST_TYPE(symbol.st_info) != STT_FUNC || symbol.st_shndx >= elf.sections().size())
+                continue;
+            const auto found = by_section.find(elf.name(elf.sections()[symbol.st_shndx]));
+            if (found == by_section.end()) continue;
+            out.programs_.push_back({std::string(text_at(names, symbol.st_name)), found->second,
+                                     static_cast<std::uint32_t>(symbol.st_value / insn_bytes),
+                                     static_cast<std::uint32_t>(symbol.st_size / insn_bytes)});
+        }
+    }
+    return out;
+}
+
+std::optional<SourceLine> SourceLines::of(std::string_view program, std::uint32_t insn) const {
+    for (const Program& each : programs_) {
+        if (each.name != program) continue;
+        if (insn >= each.count) return std::nullopt;
+        const std::vector<Line>& lines = lines_[each.section];
+        auto after =
+            std::upper_bound(lines.begin(), lines.end(), each.first + insn,
+                             [](std::uint32_t wanted, const Line& line) { return wanted < line.insn; });
+        if (after == lines.begin() || (after - 1)->insn < each.first) return std::nullopt;
+        // Of several lines of one instruction the last is the one the kernel shows.
+        return (after - 1)->at;
+    }
+    return std::nullopt;
+}
+
+std::optional<SourceLine> SourceLines::naming(std::string_view program, std::string_view word,
+                                              std::uint32_t insn) const {
+    const SourceLine* before = nullptr;
+    for (const Program& each : programs_) {
+        if (each.name != program || word.empty()) continue;
+        for (const Line& line : lines_[each.section]) {
+            if (line.insn < each.first || line.insn >= each.first + each.count) continue;
+            if (line.at.text.find(word) == std::string::npos) continue;
+            if (line.insn >= each.first + insn) return line.at;
+            before = &line.at;
+        }
+    }
+    if (!before) return std::nullopt;
+    return *before;
+}
+
+std::optional<SourceLine> SourceLines::with_text(std::string_view text, std::uint32_t near) const {
+    const SourceLine* best = nullptr;
+    const auto distance = [&](const SourceLine& line) {
+        return line.line > near ? line.line - near : near - line.line;
+    };
+    for (const std::vector<Line>& lines : lines_)
+        for (const Line& line : lines)
+            if (line.at.text == trim(text) && (!best || distance(line.at) < distance(*best))) best = &line.at;
+    if (!best) return std::nullopt;
+    return *best;
+}
+
+}  // namespace waggle

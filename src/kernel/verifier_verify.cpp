@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+// Each program of an object, loaded by itself to hear what the verifier says.
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+#include "base/text.h"
+#include "kernel/hook_kinds.h"
+#include "kernel/libbpf_log.h"
+#include "kernel/verifier_log.h"
+#include "waggle/verifier.h"
+
+namespace waggle {
+namespace {
+
+constexpr std::size_t most_object_bytes = 256u << 20;
+constexpr std::size_t log_bytes = 8u << 20;  // 60,000 instructions with their registers; then the end counts
+constexpr unsigned level_path = 1;           // the instructions of the failing path
+constexpr unsigned level_counts = 4;         // only the counts at the end
+
+struct Closer {
+    void operator()(bpf_object* object) const { bpf_object__close(object); }
+};
+using Opened = std::unique_ptr<bpf_object, Closer>;
+
+Opened open_object(std::string_view name, Bytes elf) {
+    kernel::capture_libbpf_log();
+    kernel::libbpf_log().clear();
+    const std::string title(name);
+    bpf_object_open_opts options{};
+    options.sz = sizeof options;
+    options.object_name = title.c_str();
+    bpf_object* object = bpf_object__open_mem(elf.data(), elf.size(), &options);
+    return Opened(object);
+}
+
+struct Attempt {
+    int error = 0;       // 0: it loaded
+    std::string log;     // the verifier's
+    std::string libbpf;  // libbpf's own lines
+    std::optional<std::uint32_t> loop;
+};
+
+// Where the longest jump backwards goes to.
+std::optional<std::uint32_t> longest_loop(const bpf_program* program) {
+    const bpf_insn* code = bpf_program__insns(program);
+    std::optional<std::uint32_t> begin;
+    int longest = 0;
+    for (std::size_t i = 0; code && i < bpf_program__insn_cnt(program); ++i) {
+        const unsigned kind = BPF_CLASS(code[i].code), operation = BPF_OP(code[i].code);
+        if ((kind != BPF_JMP && kind != BPF_JMP32) || operation == BPF_CALL || operation == BPF_EXIT)
+            continue;
+        const int target = static_cast<int>(i) + 1 + code[i].off;
+        if (code[i].off >= longest || target < 0) continue;
+        longest = code[i].off;
+        begin = static_cast<std::uint32_t>(target);
+    }
+    return begin;
+}
+
+// Loads only the program at `index`, with the verifier's log at `level`.
+Attempt attempt(std::string_view name, Bytes elf, std::size_t index, unsigned level, VerifiedProgram& about) {
+    Attempt out;
+    std::vector<char> log(level == level_path ? log_bytes : 64u << 10, '\0');
+    Opened object = open_object(name, elf);
+    if (!object) {
+        out.error = errno;
+        out.libbpf = kernel::libbpf_log();
+        return out;
+    }
+    bpf_program* wanted = nullptr;
+    bpf_program* each = nullptr;
+    std::size_t at = 0;
+    bpf_object__for_each_program(each, object.get()) {
+        bpf_program__set_autoload(each, at == index);
+        if (at++ == index) wanted = each;
+    }
+    if (!wanted) {
+        out.error = ENOENT;
+        return out;
+    }
+    bpf_program__set_log_buf(wanted, log.data(), log.size());
+    bpf_program__set_log_level(wanted, level);
+    if (bpf_object__load(object.get()) != 0) out.error = errno ? errno : EINVAL;
+    log.back() = '\0';
+    out.log = log.data();
+    out.libbpf = kernel::libbpf_log();
+    bpf_prog_info info{};
+    __u32 length = sizeof info;
+    if (out.error == 0 && bpf_obj_get_info_by_fd(bpf_program__fd(wanted), &info, &length) == 0)
+        about.instructions = info.verified_insns;
+    about.program_instructions = bpf_program__insn_cnt(wanted);
+    out.loop = longest_loop(wanted);
+    return out;
+}
+
+void read_counts(std::string_view log, VerifiedProgram& out) {
+    const kernel::VerifierLog read = kernel::read_verifier_log(log);
+    std::string_view rest = read.processed;
+    const auto after = [&](std::string_view word) -> std::uint64_t {
+        const std::size_t at = rest.find(word);
+        if (at == std::string_view::npos) return 0;
+        std::string_view number = trim(rest.substr(at + word.size()));
+        return static_cast<std::uint64_t>(kernel::take_number(number).value_or(0));
+    };
+    out.instructions = after("processed ");
+    out.states = after("total_states ");
+    out.peak_states = after("peak_states ");
+    std::string_view time = read.time_us;
+    out.verification_us = static_cast<std::uint64_t>(kernel::take_number(time).value_or(0));
+    for (std::string_view part : split(read.stack_depth, '+'))
+        if (const auto bytes = kernel::take_number(part); bytes && *bytes >= 0)
+            out.stack_bytes.push_back(static_cast<std::uint32_t>(*bytes));
+}
+
+VerifiedProgram verify_one(std::string_view name, Bytes elf, std::size_t index, const SourceLines& lines,
+                           VerifiedProgram about) {
+    // First only the counts, which are cheap; the path only of a program that was refused.
+    const Attempt counted = attempt(name, elf, index, level_counts, about);
+    read_counts(counted.log, about);
+    if (counted.error == 0) {
+        about.accepted = true;
+        return about;
+    }
+    const RejectionContext context{about.name, about.section, &lines, counted.loop, "en"};
+    std::string log = counted.log;
+    if (counted.log.find("BPF program is too large") != std::string::npos) {
+        // A million instructions say no more in writing, and take their time.
+    } else if (!trim(counted.log).empty()) {
+        Attempt followed = attempt(name, elf, index, level_path, about);
+        // A log that was cut off lacks the end; the short one has it.
+        if (followed.error == ENOSPC) {
+            followed.log.resize(followed.log.rfind('\n') == std::string::npos ? 0
+                                                                              : followed.log.rfind('\n') + 1);
+            followed.log += counted.log;
+        }
+        if (followed.error != 0) log = std::move(followed.log);
+    } else {
+        log = counted.libbpf;
+        if (kernel::read_verifier_log(log).complaints.empty()) log = std::strerror(counted.error);
+    }
+    about.rejection = explain_rejection(log, context);
+    return about;
+}
+
+}  // namespace
+
+bool Verdict::accepted() const {
+    return !object && std::all_of(programs.begin(), programs.end(),
+                                  [](const VerifiedProgram& program) { return program.accepted; });
+}
+
+Result<Verdict> verify_object(std::string_view name, Bytes elf) {
+    // CAP_BPF alone will do: what else a program needs is a reason that the verifier gives.
+    for (const kernel::Capability& capability : kernel::capabilities())
+        if (capability.name == "CAP_BPF" && !capability.held)
+            return Error{"CAP_BPF is missing: the kernel verifies programs only for who can load them",
+                         ErrorKind::privilege};
+    Verdict out;
+    const SourceLines lines = SourceLines::open(elf);
+    std::vector<VerifiedProgram> programs;
+    {
+        const Opened object = open_object(name, elf);
+        if (!object) {
+            const int error = errno;
+            const std::string log = kernel::libbpf_log();
+            out.object =
+                explain_rejection(log.empty() ? std::strerror(error) : log, {{}, {}, &lines, {}, "en"});
+            return out;
+        }
+        bpf_program* each = nullptr;
+        bpf_object__for_each_program(each, object.get()) {
+            VerifiedProgram program;
+            program.name = bpf_program__name(each);
+            program.section = bpf_program__section_name(each);
+            programs.push_back(std::move(program));
+        }
+    }
+    for (std::size_t i = 0; i < programs.size(); ++i)
+        out.programs.push_back(verify_one(name, elf, i, lines, std::move(programs[i])));
+    return out;
+}
+
+Result<Verdict> verify_file(const std::string& path) {
+    const Result<std::string> bytes = read_file(path, most_object_bytes);
+    if (!bytes) return bytes.error();
+    return verify_object(path.substr(path.rfind('/') == std::string::npos ? 0 : path.rfind('/') + 1),
+                         bytes_of(std::string_view(*bytes)));
+}
+
+}  // namespace waggle

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0
+// kind: attach_target_unknown
+// what: no_such_function_anywhere
+/* clang-format off */
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+/* clang-format on */
+
+char LICENSE[] SEC("license") = "GPL";
+
+SEC("fentry/no_such_function_anywhere")
+int enter(void* ctx) { return 0; }

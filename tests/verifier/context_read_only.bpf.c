@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0
+// kind: context_out_of_bounds
+// what: The program writes 4 bytes at offset 12 of its context
+/* clang-format off */
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+/* clang-format on */
+
+char LICENSE[] SEC("license") = "GPL";
+
+SEC("xdp")
+int change(struct xdp_md* ctx) {
+    /* fault */
+    ctx->ingress_ifindex = 3;
+    return XDP_PASS;
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0
+// kind: gpl_only
+// what: GPL-compatible licence
+// code: char LICENSE[] SEC("license") = "GPL";
+/* clang-format off */
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+/* clang-format on */
+
+char LICENSE[] SEC("license") = "Proprietary";
+
+SEC("raw_tp/sched_switch")
+int print(void* ctx) {
+    char text[] = "hello";
+    /* fault within 2 */
+    return bpf_trace_printk(text, sizeof(text));
+}

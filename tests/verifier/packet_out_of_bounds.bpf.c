@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0
+// kind: packet_out_of_bounds
+// what: never tested that the packet is that long
+// code: if (data + 14 > data_end) return XDP_PASS;
+/* clang-format off */
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+/* clang-format on */
+
+char LICENSE[] SEC("license") = "GPL";
+
+SEC("xdp")
+int read_type(struct xdp_md* ctx) {
+    __u8* data = (void*)(long)ctx->data;
+    /* fault */
+    return *(__u16*)(data + 12) == 8 ? XDP_DROP : XDP_PASS;
+}

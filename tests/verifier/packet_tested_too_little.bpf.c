@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0
+// kind: packet_out_of_bounds
+// what: tested only 14 bytes
+// code: if (data + 34 > data_end) return XDP_PASS;
+/* clang-format off */
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+/* clang-format on */
+
+char LICENSE[] SEC("license") = "GPL";
+
+SEC("xdp")
+int read_address(struct xdp_md* ctx) {
+    __u8* data = (void*)(long)ctx->data;
+    __u8* data_end = (void*)(long)ctx->data_end;
+    if (data + 14 > data_end) return XDP_PASS;
+    /* fault */
+    return *(__u32*)(data + 30) == 0 ? XDP_DROP : XDP_PASS;
+}

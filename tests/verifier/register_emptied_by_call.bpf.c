@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0
+// kind: uninitialised_register
+// what: the call of bpf_ktime_get_ns() emptied it
+/* clang-format off */
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+/* clang-format on */
+
+char LICENSE[] SEC("license") = "GPL";
+
+SEC("raw_tp/sched_switch")
+__attribute__((naked)) int emptied(void* ctx) {
+    asm volatile(
+        "r1 = 5\n"
+        "call 5\n"
+        "r0 = r1\n"
+        "exit\n");
+}

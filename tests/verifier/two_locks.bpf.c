@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0
+// kind: lock_misuse
+// what: a lock is held already
+/* clang-format off */
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+/* clang-format on */
+
+char LICENSE[] SEC("license") = "GPL";
+
+struct slot {
+    struct bpf_spin_lock lock;
+    __u32 count;
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct slot);
+} slots SEC(".maps");
+
+SEC("tc")
+int twice(struct __sk_buff* skb) {
+    __u32 key = 0;
+    struct slot* slot = bpf_map_lookup_elem(&slots, &key);
+    if (!slot) return 0;
+    bpf_spin_lock(&slot->lock);
+    /* fault */
+    bpf_spin_lock(&slot->lock);
+    bpf_spin_unlock(&slot->lock);
+    return 0;
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every program in this folder is refused by this kernel, and the words it gets are those it asks for.
+#include <bpf/bpf.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <linux/capability.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+#include <thread>
+
+#include "tests/verifier/expectations.h"
+#include "waggle/verifier.h"
+
+namespace waggle {
+namespace {
+
+using testing::HasSubstr;
+
+const std::string sources = WAGGLE_SOURCE_DIR "/tests/verifier/";
+const std::string objects = WAGGLE_BINARY_DIR "/tests/verifier/";
+
+std::vector<std::string> refused_programs() {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(sources)) {
+        const std::string name = entry.path().filename();
+        if (name.ends_with(".bpf.c")) names.push_back(name.substr(0, name.size() - 6));
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
+// Capabilities belong to threads: one that gives some up and ends leaves the test as it was.
+Result<Verdict> verify_without(const std::string& capability, const std::string& path) {
+    std::optional<Result<Verdict>> verdict;
+    std::thread([&] {
+        __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+        __user_cap_data_struct data[2] = {};
+        syscall(SYS_capget, &header, data);
+        const auto drop = [&](unsigned number) { data[number / 32].effective &= ~(1u << (number % 32)); };
+        if (capability == "CAP_PERFMON") {
+            drop(CAP_PERFMON);
+            drop(CAP_SYS_ADMIN);  // stands for CAP_PERFMON
+        }
+        EXPECT_EQ(syscall(SYS_capset, &header, data), 0);
+        verdict = verify_file(path);
+    }).join();
+    return *verdict;
+}
+
+std::vector<std::uint32_t> loaded_programs() {
+    std::vector<std::uint32_t> ids;
+    for (std::uint32_t id = 0; bpf_prog_get_next_id(id, &id) == 0;) ids.push_back(id);
+    return ids;
+}
+
+class Refused : public testing::TestWithParam<std::string> {};
+
+TEST_P(Refused, gets_the_class_the_line_and_the_remedy) {
+    const Expectations wanted = read_expectations(sources + GetParam() + ".bpf.c");
+    ASSERT_FALSE(wanted.kinds.empty());
+    const std::string path = objects + GetParam() + ".bpf.o";
+    const Result<Verdict> verdict =
+        wanted.without.empty() ? verify_file(path) : verify_without(wanted.without, path);
+    ASSERT_TRUE(verdict) << verdict.error().message;
+    ASSERT_FALSE(verdict->object) << to_text(*verdict->object);
+    ASSERT_EQ(verdict->programs.size(), 1u);
+    EXPECT_FALSE(verdict->accepted());
+    ASSERT_TRUE(verdict->programs[0].rejection) << "the kernel took it";
+    const Rejection& said = *verdict->programs[0].rejection;
+    SCOPED_TRACE(to_text(said));
+    EXPECT_THAT(wanted.kinds, testing::Contains(said.kind));
+    EXPECT_FALSE(said.remedy.empty());
+    EXPECT_FALSE(said.kernel_says.empty());
+    for (const std::string& text : wanted.what) EXPECT_THAT(said.what, HasSubstr(text));
+    for (const std::string& text : wanted.code) EXPECT_THAT(said.code, HasSubstr(text));
+    for (const std::string& text : wanted.because) {
+        std::string steps;
+        for (const Step& step : said.because) steps += step.says + "\n";
+        EXPECT_THAT(steps, HasSubstr(text));
+    }
+    if (wanted.first_line == 0) return;
+    EXPECT_THAT(said.at.file, HasSubstr(GetParam() + ".bpf.c"));
+    EXPECT_GE(said.at.line, wanted.first_line);
+    EXPECT_LE(said.at.line, wanted.last_line);
+}
+
+INSTANTIATE_TEST_SUITE_P(Program, Refused, testing::ValuesIn(refused_programs()),
+                         [](const auto& program) { return program.param; });
+
+TEST(Verify, there_are_at_least_28_programs_of_at_least_22_classes) {
+    std::vector<std::string> kinds;
+    const std::vector<std::string> programs = refused_programs();
+    for (const std::string& name : programs)
+        for (const std::string& kind : read_expectations(sources + name + ".bpf.c").kinds)
+            kinds.push_back(kind);
+    std::sort(kinds.begin(), kinds.end());
+    kinds.erase(std::unique(kinds.begin(), kinds.end()), kinds.end());
+    EXPECT_GE(programs.size(), 28u);
+    EXPECT_GE(kinds.size(), 22u);
+}
+
+TEST(Verify, a_good_program_is_accepted_and_counted_and_nothing_of_it_stays) {
+    const std::vector<std::uint32_t> before = loaded_programs();
+    // The object with the most programs in this tree: one for each kind of hook.
+    const Result<Verdict> verdict = verify_file(WAGGLE_BINARY_DIR "/src/kernel/hook_kinds.bpf.o");
+    ASSERT_TRUE(verdict) << verdict.error().message;
+    const auto xdp = std::find_if(verdict->programs.begin(), verdict->programs.end(),
+                                  [](const VerifiedProgram& program) { return program.name == "on_xdp"; });
+    ASSERT_NE(xdp, verdict->programs.end());
+    EXPECT_TRUE(xdp->accepted);
+    EXPECT_EQ(xdp->instructions, 2u);
+    EXPECT_EQ(xdp->program_instructions, 2u);
+    EXPECT_EQ(xdp->stack_bytes, std::vector<std::uint32_t>{0});
+    for (const VerifiedProgram& program : verdict->programs)
+        EXPECT_EQ(program.accepted, !program.rejection) << program.name;
+    EXPECT_EQ(loaded_programs(), before);
+}
+
+TEST(Verify, a_file_that_is_no_object_is_said_to_be_none) {
+    const Result<Verdict> verdict = verify_file(WAGGLE_SOURCE_DIR "/README.md");
+    ASSERT_TRUE(verdict) << verdict.error().message;
+    ASSERT_TRUE(verdict->object);
+    EXPECT_EQ(verdict->object->kind, "damaged_object") << to_text(*verdict->object);
+    EXPECT_FALSE(verdict->accepted());
+    EXPECT_FALSE(verify_file("/nonexistent/file"));
+}
+
+}  // namespace
+}  // namespace waggle

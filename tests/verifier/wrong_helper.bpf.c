@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0
+// kind: wrong_helper
+// what: bpf_skb_load_bytes() cannot be called from a program of this type (xdp)
+/* clang-format off */
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+/* clang-format on */
+
+char LICENSE[] SEC("license") = "GPL";
+
+SEC("xdp")
+int load(struct xdp_md* ctx) {
+    char bytes[16];
+    /* fault */
+    bpf_skb_load_bytes(ctx, 0, bytes, sizeof(bytes));
+    return bytes[0] ? XDP_PASS : XDP_DROP;
+}

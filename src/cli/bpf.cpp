@@ -61,12 +61,12 @@ std::string program_text(const VerifiedProgram& program) {
     std::string stack;
     for (const std::uint32_t bytes : program.stack_bytes)
         stack += (stack.empty() ? "" : " + ") + std::to_string(bytes);
-    return fmt::format("{}: accepted; {} instructions looked at (the program has {}), {} states kept, stack {} bytes, {}\n",
-                       head, format_count(static_cast<std::int64_t>(program.instructions)),
-                       format_count(static_cast<std::int64_t>(program.program_instructions)),
-                       format_count(static_cast<std::int64_t>(program.states)),
-                       stack.empty() ? "0" : stack,
-                       format_duration_ns(static_cast<double>(program.verification_us) * 1e3));
+    return fmt::format(
+        "{}: accepted; {} instructions looked at (the program has {}), {} states kept, stack {} bytes, {}\n",
+        head, format_count(static_cast<std::int64_t>(program.instructions)),
+        format_count(static_cast<std::int64_t>(program.program_instructions)),
+        format_count(static_cast<std::int64_t>(program.states)), stack.empty() ? "0" : stack,
+        format_duration_ns(static_cast<double>(program.verification_us) * 1e3));
 }
 
 int verify(const std::string& path, const Options& options) {
@@ -74,7 +74,8 @@ int verify(const std::string& path, const Options& options) {
     if (!verdict) return fail(verdict.error());
     if (options.json) {
         json out{{"file", path}, {"accepted", verdict->accepted()}, {"programs", json::array()}};
-        for (const VerifiedProgram& program : verdict->programs) out["programs"].push_back(program_json(program));
+        for (const VerifiedProgram& program : verdict->programs)
+            out["programs"].push_back(program_json(program));
         out["object"] = verdict->object ? rejection_json(*verdict->object) : json();
         print(out.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
     } else {
@@ -94,7 +95,8 @@ int verify(const std::string& path, const Options& options) {
 int run_bpf(const Options& options) {
     if (options.words.size() == 2 && options.words[0] == "verify") return verify(options.words[1], options);
     if (options.words.size() == 1 && options.words[0] == "verify")
-        return fail({"which object is to be verified? Write: waggle bpf verify FILE.bpf.o", ErrorKind::usage});
+        return fail(
+            {"which object is to be verified? Write: waggle bpf verify FILE.bpf.o", ErrorKind::usage});
     return fail({fmt::format("waggle bpf has no \"{}\"; there is: waggle bpf verify FILE.bpf.o",
                              escape_control(options.words.empty() ? "" : options.words[0])),
                  ErrorKind::usage});

@@ -72,6 +72,7 @@ int run_query(const Options& options);
 int run_record(const Options& options);
 int run_replay(const Options& options);
 int run_probe(const Options& options);
+int run_bpf(const Options& options);
 int run_doctor(const Options& options);
 int run_doc(const Options& options);
 

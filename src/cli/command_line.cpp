@@ -101,6 +101,7 @@ int dispatch(const std::string& name, Options& options) {
     if (name == "record") return run_record(options);
     if (name == "replay") return run_replay(options);
     if (name == "probe") return run_probe(options);
+    if (name == "bpf") return run_bpf(options);
     if (name == "doctor") return run_doctor(options);
     return run_doc(options);
 }
@@ -187,6 +188,13 @@ const std::vector<Command>& all_commands() {
          with({"--for", "--output", "--rows", "--args", "--stack", "--filter", "--count", "--by", "--hist"}),
          {},
          true},
+        {"bpf",
+         "verify FILE",
+         "What the kernel's verifier says of each program of a BPF object: its counts, or why it is refused "
+         "and what mends it.",
+         {"--output"},
+         {"verify"},
+         true},
         {"doctor",
          "",
          "What this kernel and these privileges allow, found out by trying.",
@@ -231,6 +239,8 @@ int run(int argc, char** argv) {
         if (command.name == "why")
             words->expected(0, 1);
         else if (command.name == "replay")
+            words->expected(1, 2)->required();
+        else if (command.name == "bpf")
             words->expected(1, 2)->required();
         else if (command.name == "what" || command.name == "trace")
             words->required();

@@ -18,6 +18,7 @@
 #include "kernel/nearest.h"
 #include "kernel/object_check.h"
 #include "kernel/object_state.h"
+#include "kernel/verifier_load.h"
 
 namespace waggle {
 namespace {
@@ -231,7 +232,7 @@ Result<void> Object::load(std::span<const Moment> moments) {
             for (std::size_t i = 0; i < moments.size(); ++i)
                 if (chosen[i] && culprit == bpf_program__name(chosen[i])) fallen = i;
             if (fallen == moments.size() || is_privilege(error))
-                return Error{fmt::format("load {}: {}", state_->name, kernel::libbpf_last_words(error)),
+                return Error{fmt::format("load {}: {}", state_->name, kernel::load_words(error, state_->elf)),
                              is_privilege(error) ? ErrorKind::privilege : ErrorKind::failed};
             reasons[fallen] = kernel::libbpf_last_words(error);
         } else {

@@ -14,6 +14,7 @@
 #include "kernel/libbpf_log.h"
 #include "kernel/object_check.h"
 #include "kernel/object_state.h"
+#include "kernel/verifier_load.h"
 
 namespace waggle {
 namespace kernel {
@@ -107,7 +108,7 @@ Error Object::State::load_error(int error) const {
             if (const std::string lacks = kernel::kernel_lacks(to_string(place->kind)); !lacks.empty())
                 return because(fmt::format("{}: {}", escape_control(bpf_program__name(*culprit)), lacks));
     }
-    return because(escape_control(words));
+    return because(kernel::load_words(error, elf));
 }
 
 }  // namespace waggle

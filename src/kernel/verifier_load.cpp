@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/verifier_load.h"
+
+#include <fmt/core.h>
+
+#include "base/text.h"
+#include "kernel/libbpf_log.h"
+
+namespace waggle {
+
+std::optional<Rejection> rejection_of_last_load(Bytes elf) {
+    const std::string& log = kernel::libbpf_log();
+    if (log.find("-- BEGIN PROG LOAD LOG --") == std::string::npos) return std::nullopt;
+    const SourceLines lines = SourceLines::open(elf);
+    RejectionContext context;
+    context.lines = &lines;
+    Rejection said = explain_rejection(log, context);
+    if (said.kernel_says.empty()) return std::nullopt;
+    return said;
+}
+
+namespace kernel {
+
+std::string one_sentence(const Rejection& said) {
+    std::string out =
+        said.program.empty() ? "a program is refused" : fmt::format("program {} is refused", said.program);
+    if (said.at.line) {
+        out += fmt::format(" at {}:{}", said.at.file.substr(said.at.file.rfind('/') + 1), said.at.line);
+        if (!said.expression.empty()) out += fmt::format(" ({})", said.expression);
+    }
+    out += ": " + said.what;
+    if (!said.code.empty()) out += fmt::format("; mend it with: {}", said.code);
+    if (said.what.find(said.kernel_says) == std::string::npos)
+        out += fmt::format(" (the kernel: {})", said.kernel_says);
+    return escape_control(out);
+}
+
+std::string load_words(int error, Bytes elf) {
+    if (const auto said = rejection_of_last_load(elf)) return one_sentence(*said);
+    return escape_control(libbpf_last_words(error));
+}
+
+}  // namespace kernel
+}  // namespace waggle

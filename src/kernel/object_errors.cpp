@@ -70,7 +70,7 @@ std::string_view map_type_name(const bpf_map* map) {
 
 Error Object::State::load_error(int error) const {
     const std::string log = kernel::libbpf_log();  // what is asked below writes into it again
-    const std::string words = kernel::libbpf_last_words(error);
+    const std::string words = kernel::load_words(error, elf);
     const bool privilege = error == EPERM && !kernel::missing_to_watch().empty();
     const auto because = [&](std::string reason) {
         return Error{fmt::format("load {}: {}", name, reason),
@@ -108,7 +108,8 @@ Error Object::State::load_error(int error) const {
             if (const std::string lacks = kernel::kernel_lacks(to_string(place->kind)); !lacks.empty())
                 return because(fmt::format("{}: {}", escape_control(bpf_program__name(*culprit)), lacks));
     }
-    return because(kernel::load_words(error, elf));
+    kernel::libbpf_log() = log;  // rejection_of_last_load() reads it
+    return because(words);
 }
 
 }  // namespace waggle

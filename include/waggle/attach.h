@@ -29,6 +29,7 @@
 
 namespace waggle {
 
+// The kinds of places, named as a spec names them; `section` is where the program's own section says.
 enum class AttachKind {
     section,
     kprobe,
@@ -55,20 +56,21 @@ enum class AttachKind {
 // "kprobe.multi": the word a spec of this kind begins with.
 std::string_view to_string(AttachKind kind);
 
+// One place, with its options; which of the parts count depends on the kind.
 struct AttachSpec {
-    AttachKind kind = AttachKind::section;
+    AttachKind kind = AttachKind::section;  // what stands before the first colon
     std::string path;    // uprobe, usdt: file or library; cgroup_skb, sockops: directory of the control group
     std::string group;   // tracepoint: category; usdt: provider
     std::string target;  // function, glob, tracepoint, hook, event, iterator's type or device
     std::uint64_t offset =
         0;                 // kprobe, uprobe: bytes behind the function's begin; without `target`, in the file
     bool ingress = false;  // tc, cgroup_skb: what comes in; else what goes out
-    std::uint64_t hertz = 0;  // perf: samples a second, or
-    std::uint64_t every = 0;  // perf: a sample at each so-many-th event
-    std::uint32_t pid = 0;    // 0: all processes
-    std::uint64_t cookie = 0;
-    std::string build_id;  // lower-case hexadecimal
-    std::string name;      // of the attachment; empty: the program's
+    std::uint64_t hertz = 0;   // perf: samples a second, or
+    std::uint64_t every = 0;   // perf: a sample at each so-many-th event
+    std::uint32_t pid = 0;     // 0: all processes
+    std::uint64_t cookie = 0;  // for bpf_get_attach_cookie() and bpf_usdt_cookie()
+    std::string build_id;      // lower-case hexadecimal
+    std::string name;          // of the attachment; empty: the program's
 
     // An error (kind usage) names the column, counted from 1, and the word that was probably meant.
     static Result<AttachSpec> parse(std::string_view text);
@@ -84,13 +86,14 @@ std::string to_string(const AttachSpec& spec);
 // program show the same figures; they grow only while a RunStatistics lives (or kernel.bpf_stats_enabled is
 // 1).
 struct Attachment {
-    std::string name;
-    std::string program;
+    std::string name;          // what detach() takes
+    std::string program;       // its name in the object
     std::string where;         // the spec, as text
     std::uint32_t links = 0;   // kernel links that carry it; 0 for a tc filter (kernels before 6.6)
     std::uint64_t runs = 0;    // since the program was loaded
     std::uint64_t run_ns = 0;  // time spent in them
     std::uint64_t missed = 0;  // skipped, because the program was already running on that CPU
+    // The mean; 0 before the first counted run.
     double ns_per_run() const { return runs ? static_cast<double>(run_ns) / static_cast<double>(runs) : 0; }
 };
 

@@ -47,6 +47,7 @@ struct Moment {
     bool load_only = false;                      // do not attach: the verifier's word is enough
 };
 
+// How an object is opened, besides its bytes.
 struct ObjectOptions {
     // BTF to resolve the object's field offsets against, instead of the running kernel's own.
     std::string btf_path;
@@ -57,34 +58,37 @@ struct ObjectOptions {
 
 // A program of an object. Counters as in Attachment.
 struct ObjectProgram {
-    std::string name;
+    std::string name;       // of its function
     std::string section;    // "kprobe/do_exit"
     std::string type;       // "kprobe", as libbpf and bpftool name it; "unspec" where the section says none
     bool autoload = false;  // load() loads it
-    bool loaded = false;
-    std::uint32_t id = 0;  // the kernel's number for it; 0 before load()
-    std::uint32_t instructions = 0;
-    std::uint64_t runs = 0;
-    std::uint64_t run_ns = 0;
-    std::uint64_t missed = 0;
+    bool loaded = false;    // it is in the kernel now
+    std::uint32_t id = 0;   // the kernel's number for it; 0 before load()
+    std::uint32_t instructions = 0;  // as compiled, before the kernel rewrites them
+    std::uint64_t runs = 0;          // since it was loaded
+    std::uint64_t run_ns = 0;        // nanoseconds spent in them
+    std::uint64_t missed = 0;        // skipped, because it was already running on that CPU
 };
 
+// A map of an object.
 struct ObjectMap {
-    std::string name;
+    std::string name;            // of its variable; of globals, the object's and the section's ("count.bss")
     std::string type;            // "hash"
     std::uint32_t key_size = 0;  // bytes
-    std::uint32_t value_size = 0;
-    std::uint32_t max_entries = 0;
-    std::uint32_t id = 0;      // 0 before load()
-    bool global_data = false;  // .rodata, .bss, .data and their kin
-    bool legacy = false;       // declared in a section "maps", without types
-    bool reused = false;       // an already pinned map
-    std::string pinned;        // path; empty when it is not
+    std::uint32_t value_size = 0;   // bytes; of a per-CPU map, for one CPU
+    std::uint32_t max_entries = 0;  // entries; of a ring, bytes
+    std::uint32_t id = 0;           // 0 before load()
+    bool global_data = false;       // .rodata, .bss, .data and their kin
+    bool legacy = false;            // declared in a section "maps", without types
+    bool reused = false;            // an already pinned map
+    std::string pinned;             // path; empty when it is not
 };
 
 // What a global must be to be read or written as a C++ type.
 enum class GlobalType { any, boolean, character, signed_integer, unsigned_integer, floating };
 
+// The kind of a C++ type, an enum's being that of its integer; `any` for structs and arrays, of which the
+// size alone is checked.
 template <class T>
 constexpr GlobalType global_type() {
     if constexpr (std::is_enum_v<T>)
@@ -103,21 +107,22 @@ constexpr GlobalType global_type() {
 
 // Where one program is to be attached.
 struct Plan {
-    std::string_view program;
-    AttachSpec spec;
+    std::string_view program;  // its name in the object
+    AttachSpec spec;           // `section` where the section names a place
 };
 
 // What unload() took out of the kernel.
 struct Unloaded {
-    std::size_t attachments = 0;
-    std::size_t programs = 0;
-    std::size_t maps = 0;  // pinned maps live on in their file
+    std::size_t attachments = 0;  // detached
+    std::size_t programs = 0;     // closed
+    std::size_t maps = 0;         // pinned maps live on in their file
 };
 
 // The kernel counts runs and their time (about 20 ns a run more, for all programs of the machine) while one
 // of these lives. Needs CAP_SYS_ADMIN; kernel >= 5.8.
 class RunStatistics {
   public:
+    // Counting begins now; an error of kind privilege without CAP_SYS_ADMIN.
     static Result<RunStatistics> enable();
 
   private:
@@ -125,6 +130,7 @@ class RunStatistics {
     OwnedFd fd_;
 };
 
+// One BPF object; the head of this file tells its life.
 class Object {
   public:
     // `elf` outlives the object. `name` is for messages.
@@ -139,8 +145,11 @@ class Object {
     Object& operator=(Object&&) noexcept;
     ~Object();
 
+    // For messages, control characters escaped.
     const std::string& name() const;
+    // In the file's order, as they are now; names are the file's own bytes: escape them before printing.
     std::vector<ObjectProgram> programs() const;
+    // The same of its maps, those that hold globals included.
     std::vector<ObjectMap> maps() const;
 
     // Before load(): the value of a `const volatile` global in .rodata, or the first value of one in .data or
@@ -149,8 +158,10 @@ class Object {
     Result<void> set_constant(std::string_view variable, const T& value) {
         return set_constant_bytes(variable, bytes_of(value), global_type<T>());
     }
+    // The same from bytes.
     Result<void> set_constant_bytes(std::string_view variable, Bytes value,
                                     GlobalType type = GlobalType::any);
+    // Before load(): how many entries a map holds; a ring's are bytes, a power of two of pages.
     Result<void> set_max_entries(std::string_view map, std::uint32_t entries);
     // Whether load() loads the program; a program in a section "?…" says no by itself.
     Result<void> set_autoload(std::string_view program, bool load);
@@ -166,6 +177,7 @@ class Object {
     Result<void> load(std::span<const Moment> moments);
     // Plans all, loads exactly these programs, attaches all; all or nothing.
     Result<void> start(std::span<const Plan> plans);
+    // The same for one program and a spec's text.
     Result<void> start(std::string_view program, std::string_view spec);
 
     // After load(): attaches a loaded program, and gives the attachment's name: the spec's, or the program's,
@@ -173,10 +185,13 @@ class Object {
     // "#2" and so on behind where that is taken. Without a spec: where plan() said, else where its section
     // says.
     Result<std::string> attach(std::string_view program, const AttachSpec& spec = {});
+    // The same from a spec's text.
     Result<std::string> attach(std::string_view program, std::string_view spec);
+    // By the attachment's name, as attach() gave it; an unknown name gets the nearest.
     Result<void> detach(std::string_view attachment);
     // How many there were.
     std::size_t detach_all();
+    // In the order they were made.
     std::vector<Attachment> attachments() const;
 
     // Detaches all, closes programs and maps, and gives how many; the object is as after open(), with the
@@ -185,12 +200,14 @@ class Object {
 
     // After load(): pins a map at `path`, in a BPF file system; unpin_map() removes that file.
     Result<void> pin_map(std::string_view map, const std::string& path);
+    // Removes the file a map is pinned at; the map stays.
     Result<void> unpin_map(std::string_view map);
 
     // After load().
     const std::vector<HookUse>& hooks() const { return hooks_; }
     bool is_attached(std::string_view program) const;  // which rung of a ladder held
     Result<int> map_fd(std::string_view map) const;    // stays owned by the object
+    // Of a loaded program; stays owned by the object.
     Result<int> program_fd(std::string_view program) const;
     Result<std::vector<int>> program_fds() const;  // of the programs that are attached
     // How often the kernel skipped an attached program because it was already running on that CPU.
@@ -213,6 +230,7 @@ class Object {
         if (auto read = read_global(variable, bytes, global_type<T>()); !read) return read.error();
         return waggle::load<T>(bytes);
     }
+    // The same into bytes, as many as the global has.
     Result<void> read_global(std::string_view variable, std::span<std::byte> out,
                              GlobalType type = GlobalType::any) const;
 

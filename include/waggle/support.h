@@ -15,28 +15,31 @@
 
 namespace waggle {
 
+// One thing that this machine and process have or lack.
 struct SupportFact {
-    std::string name;   // "kernel 5.8 or newer", "CAP_BPF"
-    std::string found;  // what there is: "6.12.41", "held"
-    std::string use;    // what it is needed for, one sentence
-    bool holds = false;
+    std::string name;      // "kernel 5.8 or newer", "CAP_BPF"
+    std::string found;     // what there is: "6.12.41", "held"
+    std::string use;       // what it is needed for, one sentence
+    bool holds = false;    // it is there
     bool required = true;  // without it no program can be loaded; else only `use` is lost
     std::string reason;    // why it does not hold and what gives it; empty where it holds
 };
 
+// All facts.
 struct Support {
-    std::vector<SupportFact> facts;
+    std::vector<SupportFact> facts;  // in the order that a person would mend them
     // All that is required holds.
     bool enough() const;
 };
 
 // Where the facts are read from; parameters, so that a test can show another machine.
 struct SupportSources {
-    std::string release;  // empty: uname
-    std::string btf = "/sys/kernel/btf/vmlinux";
-    std::string mounts = "/proc/mounts";
+    std::string release;                          // empty: uname
+    std::string btf = "/sys/kernel/btf/vmlinux";  // the kernel's types
+    std::string mounts = "/proc/mounts";          // what is mounted, for tracefs
 };
 
+// Reads the facts anew; a fact that cannot be read does not hold, and says why.
 Support check_support(const SupportSources& sources = {});
 
 }  // namespace waggle

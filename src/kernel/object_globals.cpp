@@ -103,7 +103,7 @@ Result<Object::State::Place> Object::State::find_global(std::string_view variabl
 
 Result<Object::State::Place> Object::State::find_global(std::string_view variable, std::size_t size,
                                                         GlobalType type) const {
-    const Result<Place> place = find_global(variable);
+    Result<Place> place = find_global(variable);
     if (!place) return place;
     if (place->size != size)
         return Error{fmt::format("{}: {} has {} bytes, the value given or asked for has {}", name, variable,

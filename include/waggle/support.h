@@ -35,8 +35,10 @@ struct Support {
 // Where the facts are read from; parameters, so that a test can show another machine.
 struct SupportSources {
     std::string release;                          // empty: uname
-    std::string btf = "/sys/kernel/btf/vmlinux";  // the kernel's types
-    std::string mounts = "/proc/mounts";          // what is mounted, for tracefs
+    // The kernel's types.
+    std::string btf = "/sys/kernel/btf/vmlinux";
+    // What is mounted, for tracefs.
+    std::string mounts = "/proc/mounts";
 };
 
 // Reads the facts anew; a fact that cannot be read does not hold, and says why.

@@ -55,15 +55,21 @@ bool Ring::empty() const {
     return consumer_->load(std::memory_order_relaxed) >= producer->load(std::memory_order_acquire);
 }
 
-std::uint64_t Ring::drain(const RecordSink& sink) {
+std::size_t Ring::waiting_bytes() const {
+    const auto* producer = reinterpret_cast<const std::atomic<unsigned long>*>(producer_page_);
+    return producer->load(std::memory_order_acquire) - consumer_->load(std::memory_order_relaxed);
+}
+
+std::uint64_t Ring::drain(const RecordSink& sink, std::size_t most_bytes) {
     const auto* producer = reinterpret_cast<const std::atomic<unsigned long>*>(producer_page_);
     unsigned long position = consumer_->load(std::memory_order_relaxed);
+    const unsigned long begin = position;
     std::uint64_t total = 0;
-    for (bool busy = false; !busy;) {
+    for (bool busy = false; !busy && position - begin < most_bytes;) {
         const unsigned long end = producer->load(std::memory_order_acquire);
         if (position >= end) break;
         records_.clear();
-        while (position < end && records_.size() < batch) {
+        while (position < end && records_.size() < batch && position - begin < most_bytes) {
             const std::byte* header = data_ + (position & mask_);
             const std::uint32_t length =
                 reinterpret_cast<const std::atomic<std::uint32_t>*>(header)->load(std::memory_order_acquire);

@@ -32,6 +32,7 @@ struct Options {
     std::string recording;             // query: ask this recording
     std::vector<std::string> words;    // positional
     std::vector<std::string> command;  // behind --
+    std::vector<std::string> attach;   // run: PROGRAM=PLACE, or PLACE
     std::uint32_t memory_mib = 64;
     // probe
     bool arguments = false;
@@ -73,6 +74,7 @@ int run_record(const Options& options);
 int run_replay(const Options& options);
 int run_probe(const Options& options);
 int run_bpf(const Options& options);
+int run_run(const Options& options);
 int run_doctor(const Options& options);
 int run_doc(const Options& options);
 

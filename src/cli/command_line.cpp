@@ -50,6 +50,8 @@ void add_flag(CLI::App& app, const Flag& flag, Options& options, std::string& fo
         made = app.add_option(name, options.memory_mib, help)->check(CLI::Range(4u, 16384u));
     else if (name == "--record")
         made = app.add_option(name, options.record, help);
+    else if (name == "--attach")
+        made = app.add_option(name, options.attach, help)->allow_extra_args(false);
     else if (name == "--recording")
         made = app.add_option(name, options.recording, help)->check(CLI::ExistingFile);
     else if (name == "--filter")
@@ -102,6 +104,7 @@ int dispatch(const std::string& name, Options& options) {
     if (name == "replay") return run_replay(options);
     if (name == "probe") return run_probe(options);
     if (name == "bpf") return run_bpf(options);
+    if (name == "run") return run_run(options);
     if (name == "doctor") return run_doctor(options);
     return run_doc(options);
 }
@@ -122,6 +125,7 @@ const std::vector<Flag>& all_flags() {
         {"--memory", "MIB", "Memory for recent rows; the oldest leave first. 64 MiB unless said."},
         {"--record", "FILE", "Also write everything the answer rests on to FILE."},
         {"--recording", "FILE", "Ask a recording instead of this machine."},
+        {"--attach", "PROGRAM=PLACE", "Attach this program there, instead of where its section says."},
         {"--show-query", "", "Print the query behind each piece of evidence."},
         {"--args", "", "Print the arguments too, by their names."},
         {"--stack", "", "The stack as well: the kernel's; of a program's function, the process's own."},
@@ -194,6 +198,12 @@ const std::vector<Command>& all_commands() {
          "and what mends it.",
          {"--output"},
          {"verify"},
+         true},
+        {"run",
+         "FILE",
+         "Load a compiled BPF object, attach it, and print its events and maps by their types.",
+         {"--attach", "--for", "--rows", "--output"},
+         {},
          true},
         {"doctor",
          "",

@@ -13,6 +13,7 @@ int main(int argc, char** argv) {
         return waggle::bench::repeat(first.substr(9), std::strtoull(second.data() + 8, nullptr, 10)) ? 0 : 1;
     waggle::bench::register_decode();
     waggle::bench::register_ring();
+    waggle::bench::register_maps();
     waggle::bench::register_sql();
     waggle::bench::register_recording();
     waggle::bench::register_directory();

@@ -80,19 +80,21 @@ enum class MapKind : std::uint32_t {
 // later.
 std::string map_kind_name(MapKind kind);
 
+// What a map is.
 struct MapShape {
-    std::string name;  // as the kernel keeps it: at most 15 characters
-    std::uint32_t id = 0;
-    MapKind kind{};
-    std::uint32_t key_size = 0;    // bytes
-    std::uint32_t value_size = 0;  // bytes, of one CPU where the map is per CPU
-    std::uint32_t max_entries = 0;
-    std::uint32_t flags = 0;     // BPF_F_…
-    std::uint32_t btf_id = 0;    // 0: the map has no BTF, and its types are not known
-    std::uint32_t key_type = 0;  // type numbers in that BTF; 0: none
-    std::uint32_t value_type = 0;
+    std::string name;               // as the kernel keeps it: at most 15 characters
+    std::uint32_t id = 0;           // the kernel's number for it
+    MapKind kind{};                 // hash, array, …
+    std::uint32_t key_size = 0;     // bytes
+    std::uint32_t value_size = 0;   // bytes, of one CPU where the map is per CPU
+    std::uint32_t max_entries = 0;  // of a ring buffer: bytes
+    std::uint32_t flags = 0;        // BPF_F_…
+    std::uint32_t btf_id = 0;       // 0: the map has no BTF, and its types are not known
+    std::uint32_t key_type = 0;     // type numbers in that BTF; 0: none
+    std::uint32_t value_type = 0;   // the same for the value
 };
 
+// What write() does where the entry is there, or is not.
 enum class Write {
     any,      // make the entry or replace it
     noexist,  // make it; an error of kind exists where there is one
@@ -101,20 +103,24 @@ enum class Write {
 
 // Entries that were read together: `count` keys one after the other, and their values.
 struct MapBatch {
-    std::size_t count = 0;
-    std::size_t key_size = 0;
-    std::size_t value_size = 0;  // of all CPUs where the map is per CPU
-    const std::byte* keys = nullptr;
-    const std::byte* values = nullptr;
+    std::size_t count = 0;              // entries
+    std::size_t key_size = 0;           // bytes
+    std::size_t value_size = 0;         // of all CPUs where the map is per CPU
+    const std::byte* keys = nullptr;    // count * key_size bytes
+    const std::byte* values = nullptr;  // count * value_size bytes
 
+    // The key of entry i, from 0.
     Bytes key(std::size_t i) const { return {keys + i * key_size, key_size}; }
+    // The value of entry i, from 0.
     Bytes value(std::size_t i) const { return {values + i * value_size, value_size}; }
 };
 
-// False ends the walk.
+// Takes entries that were read together; false ends the walk. The bytes live until it returns.
 using MapBatchSink = std::function<bool(const MapBatch&)>;
+// Takes one entry; false ends the walk. The bytes live until it returns.
 using MapEntrySink = std::function<bool(Bytes key, Bytes value)>;
 
+// One map, as bytes. See the head of this file.
 class MapView {
   public:
     // `fd` stays the caller's: the view makes its own. no_such_map: `fd` is no map.
@@ -124,8 +130,11 @@ class MapView {
     // A map of the kernel by its number (`bpftool map`). Needs CAP_SYS_ADMIN.
     static Result<MapView> open_id(std::uint32_t id);
 
+    // What it is: kind, sizes, types; as it was when opened.
     const MapShape& shape() const { return shape_; }
+    // Stays the view's.
     int fd() const { return fd_.get(); }
+    // Whether a value is one value for each CPU.
     bool is_per_cpu() const;
     // What read() fills: shape().value_size, or for per-CPU maps that rounded up to 8 times cpus().
     std::size_t value_bytes() const { return value_bytes_; }
@@ -134,15 +143,20 @@ class MapView {
 
     // `value` has value_bytes().
     Result<void> read(Bytes key, std::span<std::byte> value) const;
+    // The same into memory of its own.
     Result<std::vector<std::byte>> read(Bytes key) const;
+    // `value` has value_bytes(); of maps in maps it is a descriptor (int).
     Result<void> write(Bytes key, Bytes value, Write how = Write::any) const;
+    // missing_key where there is no such entry.
     Result<void> erase(Bytes key) const;
     // Reads and erases in one step, so that nothing written in between is lost. Hashes since 5.14.
     Result<void> take(Bytes key, std::span<std::byte> value) const;
 
     // Queue, stack: push; pop and peek give missing_key when empty. Bloom filter: push. `full` when it is.
     Result<void> push(Bytes value) const;
+    // The next value, and it is gone from the map.
     Result<void> pop(std::span<std::byte> value) const;
+    // The next value, and it stays.
     Result<void> peek(std::span<std::byte> value) const;
     // Bloom filter: false is certain, true is very likely.
     Result<bool> contains(Bytes value) const;
@@ -152,17 +166,22 @@ class MapView {
     // for this kind, else one by one into a batch; uses_batches() says which. The bytes live until the sink
     // returns.
     Result<void> each_batch(const MapBatchSink& sink) const;
+    // The same, entry by entry.
     Result<void> each(const MapEntrySink& sink) const;
+    // Asked of the kernel, not guessed: whether walks go in batches here.
     bool uses_batches() const;
     // Never in batches, for what changes while it is walked: one key at a time, 2 system calls each.
     Result<void> each_one_by_one(const MapEntrySink& sink) const;
+    // Entries, counted by a walk.
     Result<std::uint64_t> count() const;
 
     // Many at once: `keys` and `values` are the keys and values one after the other. Gives how many were
     // done: all, or the error. Kernels without batches for this kind do them one by one. What stands before
     // the entry that fails is done.
     Result<std::size_t> read_many(Bytes keys, std::span<std::byte> values) const;
+    // In batches where `how` is any.
     Result<std::size_t> write_many(Bytes keys, Bytes values, Write how = Write::any) const;
+    // Ends at the first key that is missing.
     Result<std::size_t> erase_many(Bytes keys) const;
     // Empties the map and hands out what was in it, each entry once.
     Result<void> take_all(const MapBatchSink& sink) const;
@@ -213,26 +232,33 @@ Result<void> check_types(const MapView& map, HostType key, HostType value);
 template <class K, class V>
 class Map {
   public:
+    // `fd` stays the caller's. Checks sizes and types.
     static Result<Map> open(int fd) { return checked(MapView::open(fd)); }
+    // Of a loaded object, by the map's name.
     static Result<Map> open(const Object& object, std::string_view name) {
         return checked(MapView::open(object, name));
     }
 
+    // The same map as bytes.
     const MapView& view() const { return view_; }
 
+    // missing_key where there is no such entry.
     Result<V> read(const K& key) const {
         V value;
         if (auto done = view_.read(bytes_of(key), writable(value)); !done) return done.error();
         return value;
     }
+    // Reads and erases in one step.
     Result<V> take(const K& key) const {
         V value;
         if (auto done = view_.take(bytes_of(key), writable(value)); !done) return done.error();
         return value;
     }
+    // `full` where there is no room.
     Result<void> write(const K& key, const V& value, Write how = Write::any) const {
         return view_.write(bytes_of(key), bytes_of(value), how);
     }
+    // missing_key where there is no such entry.
     Result<void> erase(const K& key) const { return view_.erase(bytes_of(key)); }
 
     // f(const K&, const V&) for every entry, in batches where the kernel has them.
@@ -243,13 +269,16 @@ class Map {
             return true;
         });
     }
+    // All, or the error, which says how many are done.
     Result<std::size_t> write_many(std::span<const K> keys, std::span<const V> values,
                                    Write how = Write::any) const {
         return view_.write_many(std::as_bytes(keys), std::as_bytes(values), how);
     }
+    // As many values as keys; all, or the error.
     Result<std::size_t> read_many(std::span<const K> keys, std::span<V> values) const {
         return view_.read_many(std::as_bytes(keys), std::as_writable_bytes(values));
     }
+    // All, or the error, which says how many are done.
     Result<std::size_t> erase_many(std::span<const K> keys) const {
         return view_.erase_many(std::as_bytes(keys));
     }
@@ -276,13 +305,17 @@ class Map {
 template <class K, class V>
 class PerCpuMap {
   public:
+    // `fd` stays the caller's. Checks sizes and types.
     static Result<PerCpuMap> open(int fd) { return checked(MapView::open(fd)); }
+    // Of a loaded object, by the map's name.
     static Result<PerCpuMap> open(const Object& object, std::string_view name) {
         return checked(MapView::open(object, name));
     }
 
+    // The same map as bytes.
     const MapView& view() const { return view_; }
 
+    // One value for each CPU; missing_key where there is no such entry.
     Result<std::vector<V>> read(const K& key) const {
         std::vector<std::byte> bytes(view_.value_bytes());
         if (auto done = view_.read(bytes_of(key), bytes); !done) return done.error();
@@ -295,6 +328,7 @@ class PerCpuMap {
             std::memcpy(bytes.data() + i * stride, &values[i], sizeof(V));
         return view_.write(bytes_of(key), bytes, how);
     }
+    // missing_key where there is no such entry.
     Result<void> erase(const K& key) const { return view_.erase(bytes_of(key)); }
 
     // f(const K&, const std::vector<V>&) for every entry.

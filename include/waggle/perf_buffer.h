@@ -20,6 +20,7 @@
 
 namespace waggle {
 
+// The reader of one perf event array. See the head of this file.
 class PerfBuffer {
   public:
     // Puts a perf event of its own into every slot of the map that has an online CPU; they leave with the
@@ -39,6 +40,7 @@ class PerfBuffer {
     std::uint64_t lost() const { return lost_; }
     // Of the fullest CPU's buffer. Bytes.
     std::size_t waiting_bytes() const;
+    // Of one CPU's buffer. Bytes.
     std::size_t capacity_bytes() const { return data_size_; }
 
   private:

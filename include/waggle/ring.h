@@ -34,8 +34,9 @@ class Ring {
     // Everything submitted so far, at most `batch` records a call of the sink. Returns how many. Stops behind
     // the record that makes it `most_bytes` of the ring; the rest stays for the next call.
     std::uint64_t drain(const RecordSink& sink, std::size_t most_bytes = SIZE_MAX);
-    // What is submitted or reserved and not drained, headers included; and what there is room for. Bytes.
+    // What is submitted or reserved and not drained, headers included. Bytes.
     std::size_t waiting_bytes() const;
+    // What there is room for, headers included. Bytes.
     std::size_t capacity_bytes() const { return static_cast<std::size_t>(mask_ + 1); }
 
   private:

@@ -42,9 +42,9 @@ using TypeId = std::uint32_t;
 
 // A field of a type, with those of nested structs beside it: "addr.port".
 struct TypeField {
-    std::string name;
-    std::string type;  // as C writes it: "char[16]"
-    TypeId type_id = 0;
+    std::string name;    // "addr.port"
+    std::string type;    // as C writes it: "char[16]"
+    TypeId type_id = 0;  // its number in the Types
     std::uint32_t offset =
         0;                   // bytes from the value's first; of a bitfield: of the byte its first bit lies in
     std::uint64_t size = 0;  // bytes; 0: a flexible array, the rest of the value
@@ -58,6 +58,7 @@ using SymbolNames = std::function<std::string(std::uint64_t address)>;
 // Of the running kernel, from /proc/kallsyms (30 to 80 ms, 1.5 to 4 MiB). privilege: it hides its addresses.
 Result<SymbolNames> kernel_symbol_names();
 
+// The types of one BTF. See the head of this file.
 class Types {
   public:
     // A raw .BTF section; the bytes are copied.
@@ -70,8 +71,10 @@ class Types {
     // error.
     static Result<Types> of_map(const MapView& map);
 
+    // From now on pointers are printed with what `names` says of them.
     void resolve_symbols(SymbolNames names) { symbols_ = std::move(names); }
 
+    // Type numbers run from 1 to this.
     std::uint32_t count() const;
     // "struct event", "union u", "enum e", or a bare name, for which typedefs and integers count too. The
     // error names the nearest.
@@ -81,14 +84,17 @@ class Types {
 
     // The bytes are as long as the type or longer; shorter is an error that says both lengths.
     Result<std::string> text(TypeId type, Bytes value) const;
+    // One line of JSON, on the same terms.
     Result<std::string> json(TypeId type, Bytes value) const;
 
     // At most 4,096; a type that is no struct or union has one, named "value".
     std::vector<TypeField> fields(TypeId type) const;
     // One field of a value: what text() and json() print for it. "..." and null where the value ends before.
     std::string field_text(const TypeField& field, Bytes value) const;
+    // The same as JSON.
     std::string field_json(const TypeField& field, Bytes value) const;
 
+    // The reader beneath, for waggle's own use.
     const kernel::BtfTypes& btf() const { return *btf_; }
 
   private:

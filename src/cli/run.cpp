@@ -287,7 +287,8 @@ void Runner::finish() {
     const std::vector<ObjectProgram> programs = object_.programs();
     object_.detach_all();
     for (Source& source : sources_) {
-        if (!ended_) source.events->poll();
+        while (!ended_ && source.events->poll() > 0) {
+        }
         source.events->finish();
     }
     for (const ObjectMap& map : object_.maps()) {

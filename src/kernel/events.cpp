@@ -147,8 +147,10 @@ struct Events::State {
         keep(rest, now_ns);
     }
 
+    std::size_t kernel_bytes() const { return ring ? ring->waiting_bytes() : perf->waiting_bytes(); }
+
     bool kernel_under_pressure() const {
-        const std::size_t waiting = ring ? ring->waiting_bytes() : perf->waiting_bytes();
+        const std::size_t waiting = kernel_bytes();
         const std::size_t capacity = ring ? ring->capacity_bytes() : perf->capacity_bytes();
         return waiting * 100 >= capacity * options.pressure_percent;
     }
@@ -204,20 +206,16 @@ std::uint64_t Events::wait_ns() const {
 std::uint64_t Events::poll() {
     State& state = *state_;
     const bool pressed = state.kernel_under_pressure();
+    // One pass, so that a program that never stops sending does not keep the caller here.
+    const std::size_t waiting = state.waiting_bytes();
+    const std::size_t room = state.options.buffer_bytes - std::min(waiting, state.options.buffer_bytes);
+    const std::size_t there = state.kernel_bytes();
+    const auto receive = [&state](std::span<const Bytes> records) { state.receive(records); };
     std::uint64_t taken = 0;
-    for (;;) {
-        const std::size_t waiting = state.waiting_bytes();
-        const std::size_t room = state.options.buffer_bytes - std::min(waiting, state.options.buffer_bytes);
-        const auto receive = [&state](std::span<const Bytes> records) { state.receive(records); };
-        std::uint64_t now = 0;
-        if (room > 0) now = state.ring ? state.ring->drain(receive, room) : state.perf->drain(receive, room);
-        taken += now;
-        state.flush_what_is_due(pressed);
-        const bool full = state.waiting_bytes() >= state.options.buffer_bytes;
-        const std::size_t left = state.ring ? state.ring->waiting_bytes() : state.perf->waiting_bytes();
-        if (full && left > 0) ++state.counts.stalls;
-        if (full || now == 0) return taken;
-    }
+    if (room > 0) taken = state.ring ? state.ring->drain(receive, room) : state.perf->drain(receive, room);
+    state.flush_what_is_due(pressed);
+    if (there > room && state.waiting_records() > 0) ++state.counts.stalls;
+    return taken;
 }
 
 bool Events::flush() { return state_->flush(); }

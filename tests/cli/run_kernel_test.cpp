@@ -77,7 +77,7 @@ Outcome run(std::vector<std::string> arguments, bool rename = true) {
 const std::string object = WAGGLE_BINARY_DIR "/tests/show.bpf.o";
 
 TEST(RunKernel, json_lines_tell_programs_maps_records_and_contents) {
-    const Outcome outcome = run({object, "--output", "json", "--rows", "12"});
+    const Outcome outcome = run({object, "--output", "json", "--for", "700ms"});
     ASSERT_EQ(outcome.code, 0) << outcome.err;
     std::vector<json> lines;
     std::istringstream text(outcome.out);

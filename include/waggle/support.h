@@ -34,7 +34,7 @@ struct Support {
 
 // Where the facts are read from; parameters, so that a test can show another machine.
 struct SupportSources {
-    std::string release;                          // empty: uname
+    std::string release;  // empty: uname
     // The kernel's types.
     std::string btf = "/sys/kernel/btf/vmlinux";
     // What is mounted, for tracefs.

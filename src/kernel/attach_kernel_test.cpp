@@ -16,10 +16,11 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "attach_kinds.skel.h"
+#include "kernel/elf_file.h"
 #include "kernel/hook_kinds.h"
-#include "kernel/tracefs.h"
 #include "tests/support/netns.h"
 #include "waggle/object.h"
 
@@ -157,6 +158,29 @@ TEST(AttachKernel, functions_of_programs_and_libraries_count_every_call) {
     expect_count("on_uprobe", "uprobe:libc.so.6:getpgid" + pid, call_libc, times);
     expect_count("on_uprobe", "uprobe:libc:getpgid", call_libc, times);
     expect_count("on_anything", "uprobe:libc:getpgid", call_libc, times);
+}
+
+TEST(AttachKernel, a_library_is_found_by_its_build_id) {
+    const auto call_libc = [] {
+        for (std::uint64_t i = 0; i < times; ++i) ::getpgid(0);
+    };
+    std::string libc;
+    std::ifstream maps("/proc/self/maps");
+    for (std::string line; std::getline(maps, line);)
+        if (line.find("/libc.so.6") != std::string::npos) libc = line.substr(line.find('/'));
+    std::ifstream file(libc, std::ios::binary);
+    const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+    const auto elf = kernel::ElfFile::parse(bytes_of(std::string_view(bytes)));
+    ASSERT_TRUE(elf) << libc << ": " << elf.error().message;
+    const std::string id = elf->build_id();
+    ASSERT_EQ(id.size(), 40u);
+    const std::string pid = ",pid=" + std::to_string(self);
+    expect_count("on_uprobe", "uprobe::getpgid,build_id=" + id + pid, call_libc, times);
+    expect_count("on_uprobe", "uprobe::getpgid,build_id=" + id.substr(0, 16), call_libc, times);
+    EXPECT_THAT(refusal("on_uprobe", "uprobe::getpgid,build_id=00000000" + pid),
+                HasSubstr("no running process has loaded a file with build id 00000000"));
+    EXPECT_THAT(refusal("on_uprobe", "uprobe:libc.so.6:getpgid,build_id=00000000"),
+                HasSubstr("was not built with build id 00000000"));
 }
 
 TEST(AttachKernel, a_usdt_marker_gives_its_argument_and_cookie) {

@@ -132,6 +132,10 @@ Result<Object> Object::open_state(std::unique_ptr<State> state) {
     const auto checked = kernel::check_object(state->elf);
     if (!checked) return Error{fmt::format("open {}: {}", state->name, checked.error().message)};
     state->has_licence = checked->has_licence;
+    // libbpf says of a file of types that it cannot read no more than that relocating failed.
+    if (!state->options.btf_path.empty())
+        if (auto types = kernel::check_btf_file(state->options.btf_path); !types)
+            return while_doing("open " + state->name, types.error());
     if (checked->legacy_maps) {
         auto adapted = kernel::adapt_legacy_maps(state->elf);
         if (!adapted) return while_doing("open " + state->name, adapted.error());

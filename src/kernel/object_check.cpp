@@ -33,4 +33,19 @@ Result<ObjectCheck> check_object(Bytes elf) {
     return out;
 }
 
+Result<void> check_btf_file(const std::string& path) {
+    const Result<std::string> text = read_file(path);
+    if (!text) return text.error();
+    Bytes types = bytes_of(std::string_view(*text));
+    if (text->starts_with(ELFMAG)) {
+        const Result<ElfFile> file = ElfFile::parse(types);
+        if (!file) return while_doing(path, file.error());
+        const ElfSection* section = file->section(".BTF");
+        if (!section) return Error{fmt::format("{}: it has no types (section .BTF)", path)};
+        types = section->content;
+    }
+    if (auto checked = check_btf(types); !checked) return while_doing(path, checked.error());
+    return {};
+}
+
 }  // namespace waggle::kernel

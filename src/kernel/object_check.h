@@ -19,6 +19,9 @@ struct ObjectCheck {
 // Refuses what is no BPF object, is cut off, or describes types that do not exist or contain themselves.
 Result<ObjectCheck> check_object(Bytes elf);
 
+// A file of types to resolve offsets against: raw BTF, or ELF with a section .BTF. The error names the file.
+Result<void> check_btf_file(const std::string& path);
+
 // A .BTF section: every offset, type number and chain of types, so that whoever walks them ends.
 Result<void> check_btf(Bytes btf);
 

@@ -62,6 +62,29 @@ TEST(ObjectKernel, what_was_refused_for_its_size_loads_with_another) {
     EXPECT_TRUE(loaded) << loaded.error().message;
 }
 
+TEST(ObjectKernel, offsets_come_from_the_types_that_are_named) {
+    auto own = Object::open_file(test_object("missing_field"),
+                                 {.btf_path = "/sys/kernel/btf/vmlinux", .pin_root = ""});
+    ASSERT_TRUE(own) << own.error().message;
+    EXPECT_EQ(own->load().error().message,
+              "load missing_field: the kernel's struct task_struct has no field no_such_field");
+    // The object's own types have the field, so against them it loads.
+    auto other = Object::open_file(test_object("missing_field"),
+                                   {.btf_path = test_object("other_kernel"), .pin_root = ""});
+    ASSERT_TRUE(other) << other.error().message;
+    const auto loaded = other->load();
+    EXPECT_TRUE(loaded) << loaded.error().message;
+    const auto gone =
+        Object::open_file(test_object("globals"), {.btf_path = "/nonexistent.btf", .pin_root = ""});
+    ASSERT_FALSE(gone);
+    EXPECT_THAT(gone.error().message, HasSubstr("open globals: cannot open /nonexistent.btf: No such file"));
+    const auto text = Object::open_file(test_object("globals"), {.btf_path = "/etc/passwd", .pin_root = ""});
+    ASSERT_FALSE(text);
+    EXPECT_EQ(
+        text.error().message,
+        "open globals: /etc/passwd: its types (BTF) are broken: they do not begin with BTF's number 0xeb9f");
+}
+
 // A BPF file system of the test's own.
 class ObjectPins : public testing::Test {
   protected:

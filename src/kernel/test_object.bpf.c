@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Small objects for the tests of Object, one for each definition that the build gives. */
 /* clang-format off */
+#ifdef OTHER_KERNEL
+#define task_struct running_task_struct
+#endif
 #include "bpf/vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 /* clang-format on */
+#undef task_struct
 
 #ifndef WITHOUT_LICENCE
 char LICENSE[] SEC("license") = "GPL";
@@ -56,6 +60,16 @@ SEC("raw_tp/task_rename") int read_it(void* ctx) {
     struct task_struct___gone* task = (void*)bpf_get_current_task();
     return BPF_CORE_READ(task, no_such_field);
 }
+#endif
+
+#ifdef OTHER_KERNEL
+/* Types of a kernel that has the field. */
+struct other_kernel {
+    struct task_struct {
+        int pid;
+        int no_such_field;
+    } task;
+} other;
 #endif
 
 #ifdef EMPTY_MAP

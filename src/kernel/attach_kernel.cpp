@@ -158,6 +158,7 @@ Result<AttachmentLink> attach_raw_tp(const bpf_program* program, const AttachSpe
     if (bpf_link* link = bpf_program__attach_raw_tracepoint(program, spec.target.c_str()))
         return AttachmentLink(link);
     const int error = errno;
+    if (error == EEXIST) return Error{"the program is attached there already; this kernel takes it once"};
     if (error != ENOENT) return attach_error(error, spec.kind);
     std::vector<std::string> known;
     for (const std::string& each : kernel_functions())

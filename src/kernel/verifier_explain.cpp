@@ -69,6 +69,7 @@ class Explainer {
     Rejection out_;
     Facts facts_;
     int last_ = -1, fault_ = -1;
+    std::int64_t first_element_ = 0;  // where in its object the register points, without what varies
     std::string reg_;
     Instruction code_;
     History::Path path_;
@@ -154,7 +155,11 @@ class Explainer {
         if (auto id = held.part("id")) set("id", *id);
         const std::int64_t width = width_of(code_.width), size = number_in(facts_, "value_size");
         if (size > 0) set("limit_guess", std::to_string(size));
-        if (width > 0 && size > 0 && size % width == 0) set("entries", std::to_string(size / width));
+        std::string_view offset = held.part("off").value_or("0");
+        first_element_ = take_number(offset).value_or(0) + code_.offset;
+        const std::int64_t rest = size - first_element_;
+        if (width > 0 && first_element_ >= 0 && rest > 0 && rest % width == 0)
+            set("entries", std::to_string(rest / width));
     }
 
     // What the source calls the register's value.
@@ -184,7 +189,7 @@ class Explainer {
             if (const std::uint32_t number = history_.line_of(origin).line)
                 set("origin_line", std::to_string(number));
         }
-        std::string_view index = index_variable(line.text);
+        std::string index(index_variable(line.text));
         if (index.empty() && path_.index_event >= 0) {
             const SourceLine at = history_.line_of(history_.event(path_.index_event));
             index = index_variable(at.text);
@@ -222,6 +227,7 @@ class Explainer {
                     Facts facts = facts_;
                     for (const auto& [name, value] : *found) facts[name] = value;
                     acquisition(facts);
+                    if (facts["type"].find("ptr_") != std::string::npos) facts["kernel_object"] = "yes";
                     if (facts["access_kind"].find("read") != std::string::npos) facts["reads_stack"] = "yes";
                     if (has(facts, "off") && has(facts, "size"))
                         facts["end"] = std::to_string(number_in(facts, "off") + number_in(facts, "size"));
@@ -259,11 +265,20 @@ class Explainer {
             if (has(facts_, "limit")) {
                 const std::int64_t limit = number_in(facts_, "limit");
                 set("over", std::to_string(off < 0 ? -off : off + size - limit));
-                if (size > 0 && limit % size == 0) set("entries", std::to_string(limit / size));
+                // What the index counts begins where the pointer stood before it was moved.
+                const std::int64_t begin = first_element_;
+                if (size > 0 && begin >= 0 && begin < limit && (limit - begin) % size == 0)
+                    set("entries", std::to_string((limit - begin) / size));
             }
         }
         if (off < 0) set("depth", std::to_string(-off));
         if (has(facts_, "var_off")) derive_alignment(off);
+        // Behind a variable header the packet's begin is no measure; the pointer itself is.
+        if (number_in(facts_, "id") != 0 && facts_.contains("at") && has(facts_, "var")) {
+            set("pointer", facts_["var"]);
+            set("data_end", "data_end");
+            set("end", std::to_string(code_.offset + size));
+        }
         if (has(facts_, "number") && !facts_.contains("count"))
             set("count", std::to_string(number_in(facts_, "number") + 1));
         if (has(facts_, "range")) derive_return();

@@ -100,7 +100,12 @@ std::string_view expression_at(std::string_view line, std::uint32_t column) {
     return found.empty() ? statement(line) : found;
 }
 
-std::string_view assigned_variable(std::string_view line) {
+std::string_view assigned_variable(std::string_view line, std::uint32_t column) {
+    if (column > 0 && column <= line.size()) {
+        const std::size_t before = line.find_last_of(";{", column - 1);
+        const std::size_t begin = before == std::string_view::npos || before + 1 >= column ? 0 : before + 1;
+        line = line.substr(begin, line.find(';', column - 1) - begin);
+    }
     for (std::size_t at = line.find('='); at != std::string_view::npos; at = line.find('=', at + 1)) {
         if (at + 1 < line.size() && line[at + 1] == '=') {
             ++at;

@@ -12,8 +12,9 @@ namespace waggle::kernel {
 // The expression around `column` (1 is the first character; 0 is unknown: the whole statement).
 std::string_view expression_at(std::string_view line, std::uint32_t column);
 
-// "value" of "struct v *value = lookup(&m, &key);"; empty where nothing is assigned.
-std::string_view assigned_variable(std::string_view line);
+// "value" of "struct v *value = lookup(&m, &key);"; empty where nothing is assigned. Of several statements in
+// the line the one at `column` counts.
+std::string_view assigned_variable(std::string_view line, std::uint32_t column = 0);
 
 // Argument `number` (1 is the first) of the call of `function` in `line`, or of the line's only call where
 // `function` is empty.

@@ -100,7 +100,7 @@ std::string History::describe(std::string_view text) const {
     return fill(text_named(words_.registers, "unknown"), facts).value_or("");
 }
 
-Step History::step(int index, std::string_view text_name, Facts facts) const {
+Step History::step(int index, std::string_view text_name, const Facts& facts) const {
     const LogEvent& at = event(index);
     Step out{at.insn, std::string(at.text), {}, line_of(at)};
     auto said = fill(text_named(words_.steps, text_name), facts);
@@ -211,7 +211,10 @@ History::Path History::trace(int index, std::string name, bool void_now) const {
             break;
         }
         if (code.dest != name) continue;
-        if (path.variable.empty()) path.variable = assigned_variable(line_of(at).text);
+        if (path.variable.empty()) {
+            const SourceLine line = line_of(at);
+            path.variable = assigned_variable(line.text, line.column);
+        }
         switch (code.kind) {
             case Kind::copy:
                 path.steps.push_back(step(i, "copy", facts));

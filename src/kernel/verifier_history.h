@@ -47,7 +47,7 @@ class History {
     // The event of instruction `insn` on the path to `index`; -1: none.
     int on_path(int index, std::uint32_t insn) const;
 
-    Step step(int index, std::string_view text_name, Facts facts) const;
+    Step step(int index, std::string_view text_name, const Facts& facts) const;
 
   private:
     const VerifierLog& log_;

@@ -43,6 +43,7 @@ bool is_noise(std::string_view line) {
     if (std::any_of(noise.begin(), noise.end(),
                     [&](std::string_view word) { return line.starts_with(word); }))
         return true;
+    if (line.starts_with("func '") && line.find(" has btf_id ") != std::string_view::npos) return true;
     // "frame 0: propagating r1", "frame1: parent state regs=…" of precision tracking.
     return line.starts_with("frame") && (line.find("propagating") != std::string_view::npos ||
                                          line.find("regs=") != std::string_view::npos);
@@ -60,13 +61,13 @@ bool begins_state(std::string_view text) {
     text = trim(text);
     if (text.starts_with("frame")) {
         const std::size_t colon = text.find(": ");
-        if (colon == std::string_view::npos || colon > 9) return false;
+        if (colon > 9) return false;  // npos is, too
         text = trim(text.substr(colon + 2));
     }
     if (text.starts_with("fp-") || text.starts_with("refs=")) return text.find('=') != std::string_view::npos;
     if (text.size() < 3 || text[0] != 'R' || !is_digit(text[1])) return false;
     const std::size_t end = text.find_first_of("= ");
-    return end != std::string_view::npos && end < 8 && text[end] == '=';
+    return end < 8 && text[end] == '=';  // npos is not
 }
 
 // Takes "frame1: " off; 0 where there is none.
@@ -205,6 +206,8 @@ class Reader {
         rest = trim(rest.substr(1));
         if (rest == "safe") return true;
         if (begins_state(rest)) {
+            complained_ = false;  // the path goes on: what was said before was a remark
+            out.complaints.clear();
             state(rest);
             return true;
         }

@@ -165,6 +165,15 @@ TEST(Privilege, doctor_works_without_it_and_says_what_it_cannot_try) {
     EXPECT_THAT(said.out, HasSubstr("waggle replay"));
 }
 
+TEST(Bpf, verify_needs_a_file_and_says_which_capability_is_missing) {
+    EXPECT_EQ(waggle({"bpf", "verify"}).code, 2);
+    EXPECT_THAT(waggle({"bpf", "verify"}).err, HasSubstr("waggle bpf verify FILE"));
+    EXPECT_EQ(waggle({"bpf", "nothing"}).code, 2);
+    const Outcome said = waggle({"bpf", "verify", WAGGLE_SOURCE_DIR "/README.md"});
+    EXPECT_EQ(said.code, 126);
+    EXPECT_THAT(said.err, HasSubstr("CAP_BPF"));
+}
+
 TEST(Replay, a_foreign_file_and_a_missing_one_are_said_plainly) {
     const std::string path = testing::TempDir() + "waggle_foreign_" + std::to_string(getpid());
     std::ofstream(path) << "\x7f"

@@ -144,6 +144,7 @@ constexpr Message messages[] = {
     {"sleepable helper bpf_copy_from_user#148 in rcu_read_lock region", "sleepable"},
     {"program must be sleepable to call sleepable kfunc bpf_copy_from_user_str", "sleepable"},
     {"calling kernel function bpf_task_acquire is not allowed", "unknown_kernel_function"},
+    {"invalid kernel function call not eliminated in verifier pass", "unknown_kernel_function"},
     {"cannot call kernel function from non-GPL compatible program", "gpl_only"},
     {"BPF_EXIT instruction in main prog would lead to reference leak", "unreleased_reference"},
     {"tail_call would lead to reference leak", "unreleased_reference"},

@@ -6,8 +6,8 @@
 
 namespace waggle::kernel {
 
-// Options as libbpf takes them. It reads the padding too, which `{}` and copies leave to the compiler: so they are
-// cleared as memory, where they are used.
+// Options as libbpf takes them. It reads the padding too, which `{}` and copies leave to the compiler: so
+// they are cleared as memory, where they are used.
 template <class Options>
 void clear_options(Options& options) {
     static_assert(std::is_trivially_copyable_v<Options>);

@@ -102,7 +102,7 @@ std::string entry_type(const MapView& view, bool key) {
     const MapShape& shape = view.shape();
     const std::uint32_t size = key ? shape.key_size : shape.value_size;
     const TypeId type = key ? shape.key_type : shape.value_type;
-    const std::string head = fmt::format("{}-byte {}", size, key ? "key" : "value");
+    std::string head = fmt::format("{}-byte {}", size, key ? "key" : "value");
     if (type == 0) return head;
     const Result<Types> types = Types::of_map(view);
     return types ? fmt::format("{} ({})", head, types->name(type)) : head;

@@ -2,7 +2,6 @@
 // `waggle run` on an object it does not know: events by their types, maps at the end, refusals with their
 // cause.
 #include <gmock/gmock.h>
-#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>

@@ -103,9 +103,9 @@ struct RejectionContext {
 // `log` is the verifier's own, or libbpf's with the verifier's inside. Any bytes are taken; nothing fails.
 Rejection explain_rejection(std::string_view log, const RejectionContext& context = {});
 
-// Why the verifier refused what this thread last tried to load (Object::load() puts it into its error as one
-// sentence); none where the last load did not fail there. `elf`, the object's bytes, gives the source lines.
-std::optional<Rejection> rejection_of_last_load(Bytes elf = {});
+// Why the verifier refused what this thread last failed to load (Object::load() puts it into its error as one
+// sentence); none where that load failed for another reason.
+std::optional<Rejection> rejection_of_last_load();
 
 // The classes there are: id and title.
 struct RejectionKind {

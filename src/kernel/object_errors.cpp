@@ -108,7 +108,6 @@ Error Object::State::load_error(int error) const {
             if (const std::string lacks = kernel::kernel_lacks(to_string(place->kind)); !lacks.empty())
                 return because(fmt::format("{}: {}", escape_control(bpf_program__name(*culprit)), lacks));
     }
-    kernel::libbpf_log() = log;  // rejection_of_last_load() reads it
     return because(words);
 }
 

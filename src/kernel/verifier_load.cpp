@@ -8,7 +8,12 @@
 
 namespace waggle {
 
-std::optional<Rejection> rejection_of_last_load(Bytes elf) {
+namespace {
+
+// As libbpf's log: what a load leaves behind belongs to the thread that loaded.
+thread_local std::optional<Rejection> last_rejection;
+
+std::optional<Rejection> read_rejection(Bytes elf) {
     const std::string& log = kernel::libbpf_log();
     if (log.find("-- BEGIN PROG LOAD LOG --") == std::string::npos) return std::nullopt;
     const SourceLines lines = SourceLines::open(elf);
@@ -18,6 +23,10 @@ std::optional<Rejection> rejection_of_last_load(Bytes elf) {
     if (said.kernel_says.empty()) return std::nullopt;
     return said;
 }
+
+}  // namespace
+
+std::optional<Rejection> rejection_of_last_load() { return last_rejection; }
 
 namespace kernel {
 
@@ -36,7 +45,8 @@ std::string one_sentence(const Rejection& said) {
 }
 
 std::string load_words(int error, Bytes elf) {
-    if (const auto said = rejection_of_last_load(elf)) return one_sentence(*said);
+    last_rejection = read_rejection(elf);
+    if (last_rejection) return one_sentence(*last_rejection);
     return escape_control(libbpf_last_words(error));
 }
 

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "tests/verifier/expectations.h"
+#include "waggle/object.h"
 #include "waggle/verifier.h"
 
 namespace waggle {
@@ -119,6 +120,20 @@ TEST(Verify, a_good_program_is_accepted_and_counted_and_nothing_of_it_stays) {
     for (const VerifiedProgram& program : verdict->programs)
         EXPECT_EQ(program.accepted, !program.rejection) << program.name;
     EXPECT_EQ(loaded_programs(), before);
+}
+
+TEST(Load, that_fails_says_the_verifiers_reason_in_its_error) {
+    Result<Object> object = Object::open_file(objects + "possibly_null.bpf.o");
+    ASSERT_TRUE(object) << object.error().message;
+    const Result<void> loaded = object->load();
+    ASSERT_FALSE(loaded);
+    for (const char* words : {"program count is refused at possibly_null.bpf.c:", "counter (R0) can be null",
+                              "if (!counter) return 0;", "R0 invalid mem access 'map_value_or_null'"})
+        EXPECT_THAT(loaded.error().message, HasSubstr(words));
+    const std::optional<Rejection> whole = rejection_of_last_load();
+    ASSERT_TRUE(whole);
+    EXPECT_EQ(whole->kind, "possibly_null_pointer");
+    EXPECT_FALSE(whole->because.empty());
 }
 
 TEST(Verify, a_file_that_is_no_object_is_said_to_be_none) {

@@ -39,6 +39,7 @@ class SourceLines {
     // `elf` is only read during the call. An object without line information gives an empty one.
     static SourceLines open(Bytes elf);
 
+    // Whether nothing is known of any line.
     bool empty() const { return programs_.empty() && lines_.empty(); }
     // The line of instruction `insn` of `program`, counted from the program's first one; none behind its end
     // (there the kernel puts the functions it calls).
@@ -67,9 +68,11 @@ class SourceLines {
 
 // One step of a register's way to the fault.
 struct Step {
+    // The instruction's number.
     std::uint32_t insn = 0;
     std::string instruction;  // "r0 = *(u32 *)(r1 +0)"
     std::string says;         // "bpf_map_lookup_elem() gave a pointer into a map's value, or null"
+    // The line in the program's source.
     SourceLine at;
 };
 
@@ -79,9 +82,12 @@ struct Rejection {
     std::string title;    // the class in words
     std::string program;  // its name; empty where the log does not say
     std::string what;     // one sentence with the register, offsets, sizes and types filled in
+    // The line in the program's source.
     SourceLine at;
     std::string expression;  // the part of the line that is at fault; the whole line where it is not known
+    // The instruction's number; none where the log names none.
     std::optional<std::uint32_t> insn;
+    // As the verifier writes it.
     std::string instruction;
     std::string reg;            // "R1"; empty where no register is at fault
     std::vector<Step> because;  // nearest cause first
@@ -92,11 +98,13 @@ struct Rejection {
 
 // What is known besides the log; all of it is optional.
 struct RejectionContext {
+    // The program's name.
     std::string_view program;
     std::string_view section;            // "xdp": tells which value a program gives back to say "go on"
     const SourceLines* lines = nullptr;  // borrowed during the call
     // The first instruction of the program's longest loop: named where the log shows no instruction.
     std::optional<std::uint32_t> loop;
+    // Of the words; English where there are none in it.
     std::string_view language = "en";
 };
 
@@ -109,9 +117,12 @@ std::optional<Rejection> rejection_of_last_load();
 
 // The classes there are: id and title.
 struct RejectionKind {
+    // As Rejection::kind has it.
     std::string_view id;
+    // In words.
     std::string_view title;
 };
+// All of them, with their titles in that language.
 std::vector<RejectionKind> rejection_kinds(std::string_view language = "en");
 
 // For a terminal or an error message: several lines, control characters escaped, without final newline.
@@ -119,22 +130,31 @@ std::string to_text(const Rejection& rejection, std::string_view language = "en"
 
 // What the verifier counted while it looked at one program.
 struct VerifiedProgram {
+    // As in its source.
     std::string name;
+    // As in its source: "xdp".
     std::string section;
+    // Whether the kernel takes it.
     bool accepted = false;
     std::uint64_t instructions = 0;          // verified, over all paths
     std::uint64_t program_instructions = 0;  // in the program
+    // States that the verifier looked at.
     std::uint64_t states = 0;
+    // States that it held at once.
     std::uint64_t peak_states = 0;
+    // How long it took, in microseconds.
     std::uint64_t verification_us = 0;
     std::vector<std::uint32_t> stack_bytes;  // of the program, then of each function it calls
     std::optional<Rejection> rejection;      // none exactly when accepted
 };
 
+// What became of each program of an object.
 struct Verdict {
+    // In the order of the object.
     std::vector<VerifiedProgram> programs;
     // Set when the object as a whole is refused before any program is looked at; `programs` is then empty.
     std::optional<Rejection> object;
+    // Whether every program was.
     bool accepted() const;
 };
 
@@ -142,6 +162,7 @@ struct Verdict {
 // kernel. Needs CAP_BPF and what the program types need (an Error of kind privilege where it is missing). An
 // Error means that the file could not be read; a program that is refused is no Error.
 Result<Verdict> verify_object(std::string_view name, Bytes elf);
+// The same, of a file.
 Result<Verdict> verify_file(const std::string& path);
 
 }  // namespace waggle

@@ -26,7 +26,7 @@ struct ProbeField {
     std::string type;  // "unsigned int", "const char *", as the kernel declares it; empty where unknown
     Shape shape = Shape::number;
     adhoc_figure figure{};
-    bool always = false;   // belongs to every event (pid, tid, uid, cpu); not printed as an argument
+    bool always = false;  // belongs to every event (pid, tid, uid, cpu); not printed as an argument
     std::map<std::uint64_t, std::string> names;  // of an enum's values
 };
 

@@ -15,3 +15,4 @@
 #include "waggle/ring.h"
 #include "waggle/support.h"
 #include "waggle/types.h"
+#include "waggle/verifier.h"

@@ -22,7 +22,7 @@ def describe() -> str:
     model = re.search(r"model name\s*:\s*(.+)", read("/proc/cpuinfo"))
     memory = int(re.search(r"MemTotal:\s*(\d+)", read("/proc/meminfo"))[1]) / 2**20
     virtual = " (virtual machine)" if " hypervisor " in read("/proc/cpuinfo") else ""
-    return f"{os.cpu_count()} cores {model[1].strip() if model else '?'}{virtual}, {memory:.0f} GiB, Linux {".".join(os.uname().release.split(".")[:2])}"
+    return f"{os.cpu_count()} cores {model[1].strip() if model else '?'}{virtual}, {memory:.0f} GiB, Linux {'.'.join(os.uname().release.split('.')[:2])}"
 
 
 def cpu_seconds(pid: int) -> float:

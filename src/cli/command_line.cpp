@@ -248,9 +248,7 @@ int run(int argc, char** argv) {
             target->add_option("WORDS", options.words, "")->option_text(std::string(command.arguments));
         if (command.name == "why")
             words->expected(0, 1);
-        else if (command.name == "replay")
-            words->expected(1, 2)->required();
-        else if (command.name == "bpf")
+        else if (command.name == "replay" || command.name == "bpf")
             words->expected(1, 2)->required();
         else if (command.name == "what" || command.name == "trace")
             words->required();

@@ -45,6 +45,16 @@ void Object::State::close() {
     for (const auto& [section, mapping] : mappings) ::munmap(mapping.address, mapping.size);
     mappings.clear();
     attached.clear();
+    if (object && holds_kernel_types) {
+        // libbpf before 1.3 forgets them when an object is closed that was never loaded; so nothing is
+        // loaded.
+        bpf_program* program = nullptr;
+        bpf_object__for_each_program(program, object) bpf_program__set_autoload(program, false);
+        bpf_map* map = nullptr;
+        bpf_object__for_each_map(map, object) bpf_map__set_autocreate(map, false);
+        bpf_object__load(object);
+    }
+    holds_kernel_types = false;
     if (object) bpf_object__close(object);
     object = nullptr;
     loaded = false;
@@ -116,6 +126,7 @@ Result<void> Object::State::load_chosen() {
         if (path && ::access(path, F_OK) == 0) already.insert(bpf_map__name(map));
     }
     kernel::libbpf_log().clear();
+    holds_kernel_types = false;
     if (bpf_object__load(object) != 0) return load_error(errno);
     loaded = true;
     reused_maps = std::move(already);
@@ -230,6 +241,7 @@ Result<void> Object::load(std::span<const Moment> moments) {
         }
         kernel::libbpf_log().clear();
         std::size_t fallen = moments.size();
+        state_->holds_kernel_types = false;
         if (bpf_object__load(state_->object) != 0) {
             const int error = errno;
             const std::string culprit = kernel::failed_program(kernel::libbpf_log());

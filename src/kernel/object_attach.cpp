@@ -17,6 +17,7 @@
 namespace waggle {
 
 Result<void> Object::State::apply_plan(bpf_program* program, const AttachSpec& spec) const {
+    holds_kernel_types = true;
     if (auto planned = kernel::prepare_to_load(program, spec); !planned)
         return while_doing(fmt::format("{}: plan {}", name, escape_control(bpf_program__name(program))),
                            planned.error());

@@ -53,6 +53,9 @@ struct Object::State {
     State() = default;
     State(const State&) = delete;
     State& operator=(const State&) = delete;
+    // libbpf has read the kernel's types for a plan (6 MiB), and gives them back only when it loads.
+    mutable bool holds_kernel_types = false;
+
     ~State() { close(); }
 
     void close();

@@ -100,6 +100,22 @@ Result<void> check_topic(const explain::RuleBook& rules, std::string_view topic)
                  ErrorKind::usage};
 }
 
+Result<std::uint64_t> cgroup_id_of(const Options& options) {
+    if (options.cgroup.empty() && options.container.empty()) return 0;
+    const Result<std::uint64_t> id = options.container.empty()
+                                         ? context::cgroup_id_of_path(options.cgroup)
+                                         : context::cgroup_id_of_container(options.container);
+    if (!id) return Error{id.error().message, ErrorKind::usage};
+    return *id;
+}
+
+Result<void> check_privilege(std::string_view what) {
+    if (const std::string missing = kernel::missing_to_watch(); !missing.empty())
+        return Error{fmt::format("{}: {} needs them. Run it as root, or with sudo", missing, what),
+                     ErrorKind::privilege};
+    return {};
+}
+
 Result<agent::SessionOptions> session_options(const Options& options, std::vector<std::string> sensors,
                                               Mode mode) {
     agent::SessionOptions out;
@@ -110,20 +126,14 @@ Result<agent::SessionOptions> session_options(const Options& options, std::vecto
     if (mode == Mode::events) out.start.ring_bytes = 8u << 20;
     out.memory_bytes = std::size_t{options.memory_mib} << 20;
     out.user_rules = {"/etc/waggle/rules.d"};
-    if (!options.cgroup.empty() || !options.container.empty()) {
-        const Result<std::uint64_t> id = options.container.empty()
-                                             ? context::cgroup_id_of_path(options.cgroup)
-                                             : context::cgroup_id_of_container(options.container);
-        if (!id) return Error{id.error().message, ErrorKind::usage};
-        out.start.only_cgroup_id = *id;
-    }
+    const Result<std::uint64_t> cgroup_id = cgroup_id_of(options);
+    if (!cgroup_id) return cgroup_id.error();
+    out.start.only_cgroup_id = *cgroup_id;
     return out;
 }
 
 Result<std::unique_ptr<agent::Session>> start_session(const agent::SessionOptions& options) {
-    if (const std::string missing = kernel::missing_to_watch(); !missing.empty())
-        return Error{fmt::format("{}: watching the kernel needs them. Run it as root, or with sudo", missing),
-                     ErrorKind::privilege};
+    if (auto may = check_privilege("watching the kernel"); !may) return may.error();
     static const SystemClock clock;
     return agent::Session::start(options, clock);
 }

@@ -56,6 +56,11 @@ bool print(std::string_view text);
 // Prints the error on stderr and gives its exit code.
 int fail(const Error& error);
 
+// The control group that --cgroup or --container names; 0 where neither is said.
+Result<std::uint64_t> cgroup_id_of(const Options& options);
+// Whether this process can do `what` ("watching the kernel"); the error says which capabilities are missing.
+Result<void> check_privilege(std::string_view what);
+
 // The options as the session's: sensors by name, filters resolved (a container to its control group).
 Result<agent::SessionOptions> session_options(const Options& options, std::vector<std::string> sensors,
                                               Mode mode);

@@ -13,8 +13,6 @@
 #include "base/units.h"
 #include "cli/command.h"
 #include "cli/row_printer.h"
-#include "context/cgroup_lookup.h"
-#include "kernel/hook_kinds.h"
 #include "kernel/symbols.h"
 #include "sinks/json.h"
 #include "sinks/layout.h"
@@ -62,18 +60,14 @@ std::string_view until_nul(const char* text, std::size_t most) { return {text, :
 // Turns the events of one probe into what is printed.
 class Words {
   public:
-    Words(const AdhocProbe& probe, const Options& options) : probe_(probe), options_(options) {
-        const Result<OwnedFd> file = kernel::Symbols::open();
-        if (!file) return;
-        if (Result<kernel::Symbols> read = kernel::Symbols::read(*file)) symbols_.emplace(std::move(*read));
-    }
+    Words(const AdhocProbe& probe, const Options& options) : probe_(probe), options_(options) {}
 
     // A number as a person or a program reads it.
     std::string number(const ProbeField& field, std::uint64_t value) const {
         if (const auto named = field.names.find(value); named != field.names.end()) return named->second;
         if (field.shape == ProbeField::Shape::pointer) {
             if (value == 0) return "0";
-            const std::string name = symbols_ ? to_string(symbols_->find(value)) : "";
+            const std::string name = symbols() ? to_string(symbols()->find(value)) : "";
             return name.empty() ? fmt::format("{:#x}", value) : name;
         }
         if (field.figure.source == ADHOC_LATENCY) return format_duration_ns(static_cast<double>(value));
@@ -118,8 +112,8 @@ class Words {
             std::string name;
             if (of_user)
                 name = user_place(address, pid);
-            else if (symbols_)
-                name = to_string(symbols_->find_return(address));
+            else if (symbols())
+                name = to_string(symbols()->find_return(address));
             out.push_back(name.empty() ? fmt::format("{:#x}", address) : name);
         }
         return out;
@@ -171,6 +165,17 @@ class Words {
     }
 
   private:
+    // The kernel's symbols, read (30 to 80 ms) when the first address is named; null where it hides them.
+    const kernel::Symbols* symbols() const {
+        if (!symbols_) {
+            symbols_.emplace();
+            const Result<OwnedFd> file = kernel::Symbols::open();
+            if (Result<kernel::Symbols> read = file ? kernel::Symbols::read(*file) : file.error())
+                symbols_->emplace(std::move(*read));
+        }
+        return *symbols_ ? &**symbols_ : nullptr;
+    }
+
     // Arguments where they were asked for; what came back always.
     bool shown(const ProbeField& field) const {
         if (field.always) return false;
@@ -197,7 +202,7 @@ class Words {
 
     const AdhocProbe& probe_;
     const Options& options_;
-    std::optional<kernel::Symbols> symbols_;
+    mutable std::optional<std::optional<kernel::Symbols>> symbols_;
     const SystemClock clock_;
     const std::uint64_t realtime_minus_monotonic_ns_ = clock_.realtime_ns() - clock_.monotonic_ns();
     TimeOfDay time_;
@@ -257,9 +262,7 @@ int run_probe(const Options& options) {
     if (!spec) return fail(spec.error());
     const int forms = options.count + !options.hist_of.empty();
     if (forms > 1) return fail({"--count and --hist are two answers; ask for one", ErrorKind::usage});
-    if (const std::string missing = kernel::missing_to_watch(); !missing.empty())
-        return fail({fmt::format("{}: watching the kernel needs them. Run it as root, or with sudo", missing),
-                     ErrorKind::privilege});
+    if (auto may = check_privilege("watching the kernel"); !may) return fail(may.error());
     ProbeRequest request;
     request.spec = *spec;
     request.mode = options.count             ? ProbeRequest::Mode::counts
@@ -270,13 +273,9 @@ int run_probe(const Options& options) {
     request.stack = options.stack;
     request.pid = options.pid;
     request.comm = options.comm;
-    if (!options.cgroup.empty() || !options.container.empty()) {
-        const Result<std::uint64_t> id = options.container.empty()
-                                             ? context::cgroup_id_of_path(options.cgroup)
-                                             : context::cgroup_id_of_container(options.container);
-        if (!id) return fail({id.error().message, ErrorKind::usage});
-        request.cgroup_id = *id;
-    }
+    const Result<std::uint64_t> cgroup_id = cgroup_id_of(options);
+    if (!cgroup_id) return fail(cgroup_id.error());
+    request.cgroup_id = *cgroup_id;
     Result<AdhocProbe> started = AdhocProbe::start(request);
     if (!started) return fail(started.error());
     AdhocProbe& probe = *started;

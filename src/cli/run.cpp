@@ -15,7 +15,6 @@
 #include "cli/run_maps.h"
 #include "explain/knowledge.h"
 #include "explain/knowledge_files.h"
-#include "kernel/hook_kinds.h"
 #include "kernel/record_types.h"
 #include "kernel/value_printer.h"
 #include "waggle/events.h"
@@ -330,9 +329,7 @@ void Runner::finish() {
 }  // namespace
 
 int run_run(const Options& options) {
-    if (const std::string missing = kernel::missing_to_watch(); !missing.empty())
-        return fail({fmt::format("{}: loading programs needs them. Run it as root, or with sudo", missing),
-                     ErrorKind::privilege});
+    if (auto may = check_privilege("loading programs"); !may) return fail(may.error());
     const std::string& path = options.words.front();
     Result<explain::Knowledge> knowledge = explain::Knowledge::open(explain::knowledge_files());
     if (!knowledge) return fail(knowledge.error());

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/adhoc.h"
 
-#include <bpf/bpf.h>
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <atomic>
-#include <cerrno>
-#include <cstring>
+#include <optional>
 
 #include "adhoc.skel.h"
 
@@ -84,8 +81,6 @@ Result<void> set_all(Object& object, const ProbeRequest& request, const ProbeFie
         if (field.shape == ProbeField::Shape::text && field.figure.source == ADHOC_ARGUMENT &&
             text < ADHOC_TEXTS)
             texts.each[text++] = {ADHOC_ARGUMENT, {}, field.figure.at};
-    char comm[WAGGLE_COMM_LEN] = {};
-    request.comm.copy(comm, sizeof comm - 1);
     const bool of_user = request.spec.kind == AttachKind::uprobe ||
                          request.spec.kind == AttachKind::uretprobe || request.spec.kind == AttachKind::usdt;
     const auto flag = [](bool on) { return static_cast<std::uint8_t>(on); };
@@ -101,11 +96,6 @@ Result<void> set_all(Object& object, const ProbeRequest& request, const ProbeFie
              object.set_constant("conditions", asked),
              object.set_constant("measured", measured),
              object.set_constant("texts", texts),
-             object.set_constant("only_pid", request.pid),
-             object.set_constant("only_cgroup_id", request.cgroup_id),
-             object.set_constant("only_comm", comm),
-             object.set_constant("filter_comm", flag(!request.comm.empty())),
-             object.set_max_entries("ring", request.ring_bytes),
          })
         if (!set) return set;
     return {};
@@ -119,9 +109,11 @@ Result<AdhocProbe> AdhocProbe::start(const ProbeRequest& request) {
     const Way way = *way_of(request.spec.kind);  // probe_fields() refused the kinds without one
     std::size_t size = 0;
     const void* elf = adhoc_bpf__elf_bytes(&size);
-    Result<Object> object = Object::open("probe", Bytes{static_cast<const std::byte*>(elf), size});
-    if (!object) return object.error();
-    if (auto set = set_all(*object, request, *fields); !set) return set.error();
+    Result<Probes> probes = Probes::open("probe", Bytes{static_cast<const std::byte*>(elf), size},
+                                         {request.pid, request.cgroup_id, request.comm,
+                                          request.mode == ProbeRequest::Mode::events, request.ring_bytes});
+    if (!probes) return probes.error();
+    if (auto set = set_all(probes->object(), request, *fields); !set) return set.error();
     std::vector<Plan> plans;
     // The entry first, or returns would come whose entry was not seen.
     if (!way.entry.empty()) {
@@ -130,40 +122,24 @@ Result<AdhocProbe> AdhocProbe::start(const ProbeRequest& request) {
     }
     plans.push_back({way.program, request.spec});
     if (plans.back().spec.kind == AttachKind::tp_btf) plans.back().spec.kind = AttachKind::raw_tp;
-    if (auto started = object->start(plans); !started) return started.error();
-    AdhocProbe probe(std::move(*object), std::move(*fields));
-    const Result<int> ring_fd = probe.object_.map_fd("ring");
-    if (!ring_fd) return ring_fd.error();
-    Result<Ring> ring = Ring::open(*ring_fd);
-    if (!ring) return ring.error();
-    probe.ring_.emplace(std::move(*ring));
-    const auto sleeps = probe.object_.global<std::uint32_t>("reader_sleeps");
-    const auto hits = probe.object_.global<std::uint64_t>("hits");
-    if (!sleeps || !hits) return sleeps ? hits.error() : sleeps.error();
-    probe.reader_sleeps_ = *sleeps;
-    probe.hits_ = *hits;
+    if (auto started = probes->start(plans); !started) return started.error();
     for (const auto& [variable, cause] :
-         {std::pair{"lost_ring_full", "ring full"}, std::pair{"lost_map_full", "map full"},
-          std::pair{"lost_no_entry", "entry before the start"}, std::pair{"lost_no_stack", "stack not kept"},
-          std::pair{"lost_interrupted", "interrupted too deep"}}) {
-        const auto counter = probe.object_.global<std::uint64_t>(variable);
-        if (!counter) return counter.error();
-        probe.losses_.push_back({cause, *counter});
-    }
+         {std::pair{"lost_map_full", "map full"}, std::pair{"lost_no_entry", "entry before the start"},
+          std::pair{"lost_no_stack", "stack not kept"},
+          std::pair{"lost_interrupted", "interrupted too deep"}})
+        if (auto counted = probes->count_loss(variable, cause); !counted) return counted.error();
+    const auto hits = probes->object().global<std::uint64_t>("hits");
+    if (!hits) return hits.error();
+    Result<MapView> stacks = MapView::open(probes->object(), "stacks");
+    if (!stacks) return stacks.error();
+    AdhocProbe probe(std::move(*probes), std::move(*fields));
+    probe.stacks_ = std::move(*stacks);
+    probe.hits_ = *hits;
     return probe;
 }
 
-bool AdhocProbe::prepare_to_wait() {
-    *reader_sleeps_ = 1;
-    // Seen before the ring is looked at, or an event that slips in between would wake nobody.
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (ring_->empty()) return true;
-    *reader_sleeps_ = 0;
-    return false;
-}
-
 void AdhocProbe::drain(const std::function<void(const adhoc_event&)>& sink) {
-    ring_->drain([&](std::span<const Bytes> records) {
+    probes_.drain([&](std::span<const Bytes> records) {
         for (const Bytes record : records) {
             if (record.size() < sizeof(adhoc_event)) continue;  // this program sends no other
             sink(load<adhoc_event>(record));
@@ -172,44 +148,30 @@ void AdhocProbe::drain(const std::function<void(const adhoc_event&)>& sink) {
 }
 
 Result<std::vector<AdhocProbe::Count>> AdhocProbe::counts() const {
-    const Result<int> map = object_.map_fd("counts");
+    const auto map = Map<adhoc_key, std::uint64_t>::open(probes_.object(), "counts");
     if (!map) return map.error();
     std::vector<Count> out;
-    adhoc_key key{}, next{};
-    const adhoc_key* last = nullptr;
-    while (bpf_map_get_next_key(*map, last, &next) == 0) {
-        key = next;
-        last = &key;
-        Count count{key, 0};
-        if (bpf_map_lookup_elem(*map, &key, &count.times) == 0) out.push_back(count);
-    }
+    const auto read =
+        map->each([&](const adhoc_key& key, std::uint64_t times) { out.push_back({key, times}); });
+    if (!read) return read.error();
     std::ranges::sort(out, std::greater(), &Count::times);
     return out;
 }
 
 Result<std::vector<std::uint64_t>> AdhocProbe::histogram() const {
-    const Result<int> map = object_.map_fd("slots");
+    const auto map = Map<std::uint32_t, std::uint64_t>::open(probes_.object(), "slots");
     if (!map) return map.error();
     std::vector<std::uint64_t> out(ADHOC_SLOTS + 1);
-    for (__u32 slot = 0; slot < out.size(); ++slot)
-        if (bpf_map_lookup_elem(*map, &slot, &out[slot]) != 0)
-            return Error{fmt::format("read the histogram: {}", std::strerror(errno))};
+    const auto read = map->each([&](std::uint32_t slot, std::uint64_t times) { out.at(slot) = times; });
+    if (!read) return read.error();
     return out;
 }
 
 std::vector<std::uint64_t> AdhocProbe::stack(std::int32_t key) const {
-    const Result<int> map = object_.map_fd("stacks");
     std::vector<std::uint64_t> frames(ADHOC_FRAMES);
-    if (!map || key < 0 || bpf_map_lookup_elem(*map, &key, frames.data()) != 0) return {};
+    if (key < 0 || !stacks_->read(bytes_of(key), std::as_writable_bytes(std::span(frames)))) return {};
     frames.erase(std::ranges::find(frames, 0u), frames.end());
     return frames;
-}
-
-std::vector<Loss> AdhocProbe::losses() const {
-    std::vector<Loss> out;
-    for (const LossCounter& counter : losses_) out.push_back({counter.cause, *counter.count});
-    out.push_back({"probe busy", object_.missed_runs()});
-    return out;
 }
 
 }  // namespace waggle::kernel

@@ -13,10 +13,10 @@
 #include <vector>
 
 #include "kernel/adhoc_fields.h"
+#include "kernel/probes.h"
 #include "src/kernel/adhoc.event.h"
 #include "waggle/coverage.h"
-#include "waggle/object.h"
-#include "waggle/ring.h"
+#include "waggle/map.h"
 
 namespace waggle::kernel {
 
@@ -40,11 +40,11 @@ class AdhocProbe {
 
     const ProbeFields& fields() const { return fields_; }
     // Where it is attached, as the kernel sees it.
-    std::vector<Attachment> attachments() const { return object_.attachments(); }
+    std::vector<Attachment> attachments() const { return probes_.object().attachments(); }
 
-    int ready_fd() const { return ring_->ready_fd(); }
+    int ready_fd() const { return probes_.ready_fd(); }
     // True: nothing is waiting, and the next event wakes ready_fd().
-    bool prepare_to_wait();
+    bool prepare_to_wait() { return probes_.prepare_to_wait(); }
     void drain(const std::function<void(const adhoc_event&)>& sink);
 
     struct Count {
@@ -59,21 +59,15 @@ class AdhocProbe {
     std::vector<std::uint64_t> stack(std::int32_t key) const;
     // Events whose conditions held.
     std::uint64_t hits() const { return *hits_; }
-    std::vector<Loss> losses() const;
+    std::vector<Loss> losses() const { return probes_.losses(); }
 
   private:
-    AdhocProbe(Object object, ProbeFields fields) : object_(std::move(object)), fields_(std::move(fields)) {}
+    AdhocProbe(Probes probes, ProbeFields fields) : probes_(std::move(probes)), fields_(std::move(fields)) {}
 
-    Object object_;
+    Probes probes_;
     ProbeFields fields_;
-    std::optional<Ring> ring_;
-    volatile std::uint32_t* reader_sleeps_ = nullptr;
+    std::optional<MapView> stacks_;
     volatile std::uint64_t* hits_ = nullptr;
-    struct LossCounter {
-        std::string cause;
-        volatile std::uint64_t* count;
-    };
-    std::vector<LossCounter> losses_;
 };
 
 }  // namespace waggle::kernel

@@ -28,6 +28,15 @@ Result<Probes> Probes::open(std::string_view name, Bytes elf, const Filter& filt
 
 Result<void> Probes::load(std::span<const Moment> moments) {
     if (auto loaded = object_.load(moments); !loaded) return loaded;
+    return open_ring();
+}
+
+Result<void> Probes::start(std::span<const Plan> plans) {
+    if (auto started = object_.start(plans); !started) return started;
+    return open_ring();
+}
+
+Result<void> Probes::open_ring() {
     const Result<int> ring_fd = object_.map_fd("ring");
     if (!ring_fd) return ring_fd.error();
     Result<Ring> ring = Ring::open(*ring_fd);

@@ -31,6 +31,7 @@ class Probes {
     static Result<Probes> open(std::string_view name, Bytes elf, const Filter& filter);
 
     Object& object() { return object_; }
+    const Object& object() const { return object_; }
 
     // A map of records with growing counters to hand out by snapshot(); call after load().
     Result<void> snapshot_map(std::string_view map, std::vector<Snapshot::Counter> counters,
@@ -40,6 +41,8 @@ class Probes {
     // Loads, attaches, opens the ring; "ring full" and "hook busy" (the kernel skips a program that is
     // already running on the same CPU) are counted from then on.
     Result<void> load(std::span<const Moment> moments);
+    // The same with programs at places that are said, instead of ladders.
+    Result<void> start(std::span<const Plan> plans);
 
     int ready_fd() const { return ring_->ready_fd(); }
     void drain(const RecordSink& sink) { ring_->drain(sink); }
@@ -50,6 +53,7 @@ class Probes {
 
   private:
     explicit Probes(Object object) : object_(std::move(object)) {}
+    Result<void> open_ring();
     struct LossCounter {
         std::string cause;
         volatile std::uint64_t* count;

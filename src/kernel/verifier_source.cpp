@@ -6,10 +6,15 @@
 #include <map>
 
 #include "base/text.h"
+#include "kernel/elf_file.h"
 #include "waggle/verifier.h"
 
 namespace waggle {
 namespace {
+
+using kernel::ElfFile;
+using kernel::ElfSection;
+using kernel::ElfSymbol;
 
 // A T at `offset`, where it lies inside.
 template <class T>
@@ -30,40 +35,10 @@ std::string_view text_at(Bytes strings, std::size_t offset) {
     return {begin, static_cast<std::size_t>(end - begin)};
 }
 
-class Elf {
-  public:
-    explicit Elf(Bytes bytes) : bytes_(bytes) {
-        const auto header = at<Elf64_Ehdr>(bytes, 0);
-        if (!header ||
-            std::string_view(reinterpret_cast<const char*>(header->e_ident), 4) !=
-                "\x7f"
-                "ELF" ||
-            header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_ident[EI_DATA] != ELFDATA2LSB ||
-            header->e_shentsize != sizeof(Elf64_Shdr))
-            return;
-        for (std::size_t i = 0; i < header->e_shnum; ++i) {
-            const auto section = at<Elf64_Shdr>(bytes, header->e_shoff + i * sizeof(Elf64_Shdr));
-            if (!section) return;
-            sections_.push_back(*section);
-        }
-        if (header->e_shstrndx < sections_.size()) names_ = bytes_of(sections_[header->e_shstrndx]);
-    }
-    const std::vector<Elf64_Shdr>& sections() const { return sections_; }
-    std::string_view name(const Elf64_Shdr& section) const { return text_at(names_, section.sh_name); }
-    Bytes bytes_of(const Elf64_Shdr& section) const {
-        return section.sh_type == SHT_NOBITS ? Bytes{} : part(bytes_, section.sh_offset, section.sh_size);
-    }
-    Bytes find(std::string_view wanted) const {
-        for (const Elf64_Shdr& section : sections_)
-            if (name(section) == wanted) return bytes_of(section);
-        return {};
-    }
-
-  private:
-    Bytes bytes_;
-    Bytes names_;
-    std::vector<Elf64_Shdr> sections_;
-};
+Bytes content_of(const ElfFile& elf, std::string_view name) {
+    const ElfSection* section = elf.section(name);
+    return section ? section->content : Bytes{};
+}
 
 struct BtfHeader {
     std::uint16_t magic;
@@ -85,8 +60,9 @@ constexpr std::size_t insn_bytes = 8;
 
 SourceLines SourceLines::open(Bytes bytes) {
     SourceLines out;
-    const Elf elf(bytes);
-    const Bytes btf = elf.find(".BTF"), ext = elf.find(".BTF.ext");
+    const Result<ElfFile> elf = ElfFile::parse(bytes);
+    if (!elf) return out;
+    const Bytes btf = content_of(*elf, ".BTF"), ext = content_of(*elf, ".BTF.ext");
     const auto btf_header = at<BtfHeader>(btf, 0);
     const auto ext_header = at<BtfExtHeader>(ext, 0);
     if (!btf_header || !ext_header || btf_header->magic != btf_magic || ext_header->magic != btf_magic)
@@ -123,20 +99,13 @@ SourceLines SourceLines::open(Bytes bytes) {
         out.lines_.push_back(std::move(lines));
         info = info.subspan(8 + std::size_t{*count} * *record_size);
     }
-    for (const Elf64_Shdr& section : elf.sections()) {
-        if (section.sh_type != SHT_SYMTAB || section.sh_link >= elf.sections().size()) continue;
-        const Bytes symbols = elf.bytes_of(section);
-        const Bytes names = elf.bytes_of(elf.sections()[section.sh_link]);
-        for (std::size_t i = 0; i < symbols.size() / sizeof(Elf64_Sym); ++i) {
-            const auto symbol = load<Elf64_Sym>(symbols, i * sizeof(Elf64_Sym));
-            if (ELF64_ST_TYPE(symbol.st_info) != STT_FUNC || symbol.st_shndx >= elf.sections().size())
-                continue;
-            const auto found = by_section.find(elf.name(elf.sections()[symbol.st_shndx]));
-            if (found == by_section.end()) continue;
-            out.programs_.push_back({std::string(text_at(names, symbol.st_name)), found->second,
-                                     static_cast<std::uint32_t>(symbol.st_value / insn_bytes),
-                                     static_cast<std::uint32_t>(symbol.st_size / insn_bytes)});
-        }
+    for (const ElfSymbol& symbol : elf->symbols()) {
+        if (symbol.type != STT_FUNC || symbol.section >= elf->sections().size()) continue;
+        const auto found = by_section.find(elf->sections()[symbol.section].name);
+        if (found == by_section.end()) continue;
+        out.programs_.push_back({std::string(symbol.name), found->second,
+                                 static_cast<std::uint32_t>(symbol.value / insn_bytes),
+                                 static_cast<std::uint32_t>(symbol.size / insn_bytes)});
     }
     return out;
 }

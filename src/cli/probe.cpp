@@ -102,8 +102,9 @@ class Words {
             size = place >> 16;
         }
         if (at >= event.context_bytes) return {};
-        size = std::min<std::size_t>(size, event.context_bytes - at);
-        return std::string(until_nul(reinterpret_cast<const char*>(event.context) + at, size));
+        const std::size_t held = std::min<std::size_t>(size, event.context_bytes - at);
+        const std::string_view words = until_nul(reinterpret_cast<const char*>(event.context) + at, held);
+        return std::string(words) + (words.size() == held && held < size ? "…" : "");
     }
 
     std::vector<std::string> stack(std::int32_t key, bool of_user, std::uint32_t pid) const {

@@ -6,11 +6,11 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
 #include <memory>
 
 #include "base/text.h"
 #include "kernel/libbpf_log.h"
+#include "kernel/tracefs.h"
 
 namespace waggle::kernel {
 namespace {
@@ -127,13 +127,7 @@ void add_return(const btf* types, const btf_type* proto, ProbeFields& out) {
 }
 
 // "	field:unsigned short common_type;	offset:0;	size:2;	signed:0;"
-Result<void> add_tracepoint(const std::string& path, ProbeFields& out) {
-    std::ifstream file(path);
-    if (!file)
-        return Error{fmt::format(
-            "{} cannot be read: tracefs, which describes a tracepoint's fields, is not mounted or "
-            "has no such tracepoint (mount -t tracefs tracefs /sys/kernel/tracing)",
-            path)};
+void add_tracepoint(std::string_view format, ProbeFields& out) {
     const auto number_behind = [](std::string_view line, std::string_view word) -> std::int64_t {
         const std::size_t at = line.find(word);
         std::int64_t value = -1;
@@ -141,12 +135,12 @@ Result<void> add_tracepoint(const std::string& path, ProbeFields& out) {
             std::from_chars(line.data() + at + word.size(), line.data() + line.size(), value);
         return value;
     };
-    for (std::string line; std::getline(file, line);) {
+    for (const std::string_view line : split(format, '\n')) {
         const std::size_t begin = line.find("field:");
-        if (begin == std::string::npos) continue;
+        if (begin == std::string_view::npos) continue;
         const std::size_t end = line.find(';', begin);
-        if (end == std::string::npos) continue;
-        std::string_view declared = std::string_view(line).substr(begin + 6, end - begin - 6);
+        if (end == std::string_view::npos) continue;
+        std::string_view declared = line.substr(begin + 6, end - begin - 6);
         const std::int64_t offset = number_behind(line, "offset:"), size = number_behind(line, "size:");
         if (offset < 0 || size < 0 || offset + size > ADHOC_CONTEXT_MAX) continue;
         out.context_bytes = std::max(out.context_bytes, static_cast<std::uint32_t>(offset + size));
@@ -161,6 +155,7 @@ Result<void> add_tracepoint(const std::string& path, ProbeFields& out) {
         field.figure = {ADHOC_CONTEXT, static_cast<__u8>(number_behind(line, "signed:") == 1),
                         static_cast<__u16>(size), static_cast<__u32>(offset)};
         const bool is_char = declared.find("char") != std::string_view::npos;
+        if (elsewhere) out.context_bytes = ADHOC_CONTEXT_MAX;  // its bytes lie behind the fixed fields
         if (elsewhere && is_char)
             field.shape = ProbeField::Shape::text;
         else if (bracket != std::string_view::npos)
@@ -169,7 +164,6 @@ Result<void> add_tracepoint(const std::string& path, ProbeFields& out) {
             field.shape = ProbeField::Shape::pointer;
         out.fields.push_back(std::move(field));
     }
-    return {};
 }
 
 void add_always(ProbeFields& out) {
@@ -258,12 +252,14 @@ Result<ProbeFields> probe_fields(const AttachSpec& spec, const std::string& trac
             if (proto) add_prototype(known, proto, 1, out);
             break;
         }
-        case AttachKind::tracepoint:
-            if (auto read = add_tracepoint(
-                    fmt::format("{}/events/{}/{}/format", tracefs, spec.group, spec.target), out);
-                !read)
-                return read.error();
+        case AttachKind::tracepoint: {
+            const Result<Tracefs> list = Tracefs::open(tracefs);
+            if (!list) return list.error();
+            const Result<std::string> format = list->format(spec.group, spec.target);
+            if (!format) return format.error();
+            add_tracepoint(*format, out);
             break;
+        }
         case AttachKind::uretprobe:
             add_return(nullptr, nullptr, out);
             break;

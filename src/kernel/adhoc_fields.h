@@ -42,8 +42,8 @@ struct ProbeFields {
 };
 
 // What can be read at `spec`. A function without a description in the kernel's BTF, and a user function, have
-// arg0 to arg5.
-Result<ProbeFields> probe_fields(const AttachSpec& spec, const std::string& tracefs = "/sys/kernel/tracing");
+// arg0 to arg5. `tracefs`: where that is mounted; empty: wherever, or nowhere (Tracefs::open()).
+Result<ProbeFields> probe_fields(const AttachSpec& spec, const std::string& tracefs = "");
 
 // "len > 100 && flags & 0x40": at most four comparisons (== != < <= > >= and & for a bit that is set), all of
 // which must hold. A right side is a number or the name of an enum's value. An error (kind usage) names the

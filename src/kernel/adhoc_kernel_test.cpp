@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <numeric>
 
 extern "C" {
@@ -135,6 +136,34 @@ TEST(AdhocProbe, a_raw_tracepoint_has_the_arguments_that_the_kernel_names) {
         waitpid(child, nullptr, 0);
     }
     EXPECT_EQ(drained(*probe).size(), 5u);
+}
+
+TEST(AdhocProbe, a_tracepoint_has_the_fields_of_its_record_mounted_or_not) {
+    auto probe = AdhocProbe::start(request_at("tracepoint:sched:sched_process_fork"));
+    ASSERT_TRUE(probe) << probe.error().message;
+    const ProbeField* field = probe->fields().find("child_pid");
+    ASSERT_NE(field, nullptr);
+    const pid_t child = fork();
+    if (child == 0) _exit(0);
+    waitpid(child, nullptr, 0);
+    const std::vector<adhoc_event> events = drained(*probe);
+    ASSERT_EQ(events.size(), 1u);
+    pid_t seen = 0;
+    std::memcpy(&seen, events[0].context + field->figure.at, sizeof seen);
+    EXPECT_EQ(seen, child);
+    std::uint32_t text_at = 0;
+    const ProbeField* parent = probe->fields().find("parent_comm");
+    ASSERT_NE(parent, nullptr);
+    EXPECT_EQ(parent->shape, ProbeField::Shape::text);
+    const unsigned char* from = events[0].context + parent->figure.at;
+    if (parent->type.starts_with("__data_loc")) {  // a fixed array on older kernels
+        std::memcpy(&text_at, from, sizeof text_at);
+        from = events[0].context + (text_at & 0xffff);
+        ASSERT_LT((text_at & 0xffff) + (text_at >> 16), events[0].context_bytes);
+    }
+    EXPECT_EQ(std::string(reinterpret_cast<const char*>(from)), events[0].header.comm);
+    EXPECT_THAT(AdhocProbe::start(request_at("tracepoint:sched:sched_process_frok")).error().message,
+                HasSubstr("did you mean sched_process_fork"));
 }
 
 TEST(AdhocProbe, a_stack_goes_with_the_event) {

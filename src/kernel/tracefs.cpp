@@ -25,7 +25,12 @@ void sort_unique(std::vector<std::string>& names) {
 
 }  // namespace
 
-Result<Tracefs> Tracefs::open() {
+Result<Tracefs> Tracefs::open(const std::string& at) {
+    if (!at.empty()) {
+        OwnedFd root(::open(at.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+        if (root && ::faccessat(root.get(), "events", F_OK, 0) == 0) return Tracefs(std::move(root));
+        return Error{fmt::format("{} is no tracefs (mount -t tracefs tracefs {})", at, at)};
+    }
     for (const char* path : {"/sys/kernel/tracing", "/sys/kernel/debug/tracing"}) {
         OwnedFd root(::open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
         if (root && ::faccessat(root.get(), "events", F_OK, 0) == 0) return Tracefs(std::move(root));
@@ -70,13 +75,21 @@ std::vector<std::string> Tracefs::list(const std::string& path) const {
 }
 
 Result<std::uint64_t> Tracefs::tracepoint(const std::string& category, const std::string& name) const {
-    const Result<std::string> text = read(fmt::format("events/{}/{}/id", category, name), 64);
-    if (text) {
-        std::uint64_t id = 0;
-        std::from_chars(text->data(), text->data() + text->size(), id);
-        return id;
-    }
-    if (text.error().kind == ErrorKind::privilege) return text.error();
+    const Result<std::string> text = read_of(category, name, "id");
+    if (!text) return text.error();
+    std::uint64_t id = 0;
+    std::from_chars(text->data(), text->data() + text->size(), id);
+    return id;
+}
+
+Result<std::string> Tracefs::format(const std::string& category, const std::string& name) const {
+    return read_of(category, name, "format");
+}
+
+Result<std::string> Tracefs::read_of(const std::string& category, const std::string& name,
+                                     const char* file) const {
+    Result<std::string> text = read(fmt::format("events/{}/{}/{}", category, name, file), 64u << 10);
+    if (text || text.error().kind == ErrorKind::privilege) return text;
     const std::vector<std::string> names = list("events/" + category);
     if (!names.empty())
         return Error{fmt::format("{} has no tracepoint {}{}", escape_control(category), escape_control(name),

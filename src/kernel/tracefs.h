@@ -15,16 +15,19 @@ namespace waggle::kernel {
 class Tracefs {
   public:
     // The mounted one; else a mount of its own that no other process sees and that ends with this object
-    // (needs CAP_SYS_ADMIN; kernel >= 5.2).
-    static Result<Tracefs> open();
+    // (needs CAP_SYS_ADMIN; kernel >= 5.2). `at`: this directory and no other.
+    static Result<Tracefs> open(const std::string& at = "");
 
     // The number perf_event_open() knows the tracepoint by; an error names the nearest that exist.
     Result<std::uint64_t> tracepoint(const std::string& category, const std::string& name) const;
+    // The description of its record: a line a field, with offset and size. Errors as above.
+    Result<std::string> format(const std::string& category, const std::string& name) const;
     // Kernel functions that can be watched at their entry, as the kernel lists them, each once, sorted.
     Result<std::vector<std::string>> traceable_functions() const;
 
   private:
     explicit Tracefs(OwnedFd root) : root_(std::move(root)) {}
+    Result<std::string> read_of(const std::string& category, const std::string& name, const char* file) const;
     Result<std::string> read(const std::string& path, std::size_t limit) const;
     std::vector<std::string> list(const std::string& path) const;
 

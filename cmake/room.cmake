@@ -1,5 +1,5 @@
 # waggle_room(NAME): one folder below sensors/ becomes
-#   room_NAME             the library: NAME.cpp with the kernel side NAME.bpf.c as a skeleton
+#   room_NAME             the library: NAME.cpp with the kernel side NAME.bpf.c, where it has one, as a skeleton
 #   NAME_test             NAME_test.cpp: recorded bytes to rows, no root
 #   NAME_kernel_test      NAME_kernel_test.cpp: a known workload to the rows it must give
 # and joins the product's list of rooms. EXAMPLE: built and tested, but not in the product.
@@ -16,7 +16,9 @@ endfunction()
 function(waggle_room_library name)
   cmake_parse_arguments(arg "" "" "SOURCES" ${ARGN})
   waggle_library(room_${name} SOURCES ${name}.cpp ${arg_SOURCES} LINKS waggle_kernel waggle_model)
-  waggle_bpf(room_${name} ${name}.bpf.c)
+  if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${name}.bpf.c)
+    waggle_bpf(room_${name} ${name}.bpf.c)
+  endif()
   waggle_test(${name}_test SOURCES ${name}_test.cpp LINKS room_${name})
   waggle_kernel_test(${name}_kernel_test SOURCES ${name}_kernel_test.cpp LINKS room_${name})
 endfunction()

@@ -84,9 +84,10 @@ Result<void> Session::start_sensors(const SessionOptions& options) {
             if (auto added = store_->add_table(*schema); !added) return added.error();
         const auto& wanted = options.sensors;
         if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), room.name) == wanted.end()) continue;
+        if (wanted.empty() && sensor->on_request() && options.start.script.empty()) continue;
         if (auto started = sensor->start(options.start, store_->names()); !started) {
             last = while_doing(fmt::format("sensor {} did not start", room.name), started.error());
-            if (!wanted.empty() || last.kind == ErrorKind::privilege) return last;
+            if (!wanted.empty() || sensor->on_request() || last.kind == ErrorKind::privilege) return last;
             problems_.push_back(last.message);
             continue;
         }
@@ -251,7 +252,8 @@ void Session::wait(std::uint64_t until_ns) {
 }
 
 void Session::run(std::uint64_t until_ns, const std::atomic<bool>& stop, const Callbacks& callbacks) {
-    while (!stop.load(std::memory_order_relaxed)) {
+    const auto over = [this](const std::unique_ptr<Sensor>& sensor) { return sensor->ended(); };
+    while (!stop.load(std::memory_order_relaxed) && !std::all_of(sensors_.begin(), sensors_.end(), over)) {
         const std::uint64_t now = clock_.monotonic_ns();
         if (now >= until_ns || (callbacks.done && callbacks.done())) break;
         if (now >= next_snapshot_ns_) {
@@ -266,6 +268,7 @@ void Session::run(std::uint64_t until_ns, const std::atomic<bool>& stop, const C
             wait(until_ns);
         }
     }
+    for (const std::unique_ptr<Sensor>& sensor : sensors_) sensor->finish();
     drain_all(callbacks);
     snapshot_all(callbacks);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <set>
 
@@ -188,6 +189,52 @@ TEST(SessionKernel, rows_stay_within_the_memory_they_were_given) {
     held = 0;
     for (Table* table : session->store().tables()) held += table->held_bytes();
     EXPECT_LE(held, options.memory_bytes);
+}
+
+// A script of bpftrace beside the sensors: a rule of the user's asks its table, and a recording keeps it.
+TEST(SessionKernel, a_rule_of_the_users_asks_what_a_script_of_bpftrace_counted) {
+    const std::filesystem::path folder =
+        std::filesystem::path(testing::TempDir()) / ("waggle-script-" + std::to_string(getpid()));
+    std::filesystem::create_directories(folder);
+    std::ofstream(folder / "count.bt") << "BEGIN { @work[\"done\"] = 7; }\ninterval:ms:200 { exit(); }\n";
+    std::ofstream(folder / "mine.yaml") << R"(- rule: work_was_done
+  topic: work
+  severity: note
+  confidence: high
+  when: SELECT key, value AS times FROM bpftrace WHERE map = '@work' AND value > 5
+  object: {kind: script, name: "{key}"}
+  what: ["{key} was counted {times} times."]
+  because: ["The script counted it."]
+  evidence: [{says: "What it counted.", query: "SELECT map, key, value FROM bpftrace"}]
+  impact: "Nobody is hurt."
+  try: ["Nothing."]
+  check: ["waggle why work"]
+)";
+    SessionOptions options;
+    options.sensors = {"bpftrace"};
+    options.start.script = folder / "count.bt";
+    options.user_rules = {folder};
+    const auto session = started(options);
+    ASSERT_TRUE(session);
+    const std::string path = folder / "script.waggle";
+    Result<RecordingWriter> writer = RecordingWriter::create(path, options.memory_bytes);
+    ASSERT_TRUE(writer);
+    session->record_to(&*writer);
+    const std::uint64_t began_ns = system_clock.monotonic_ns();
+    run_for(*session, 600'000'000'000);
+    EXPECT_LT(system_clock.monotonic_ns() - began_ns, 120'000'000'000u) << "the script's end is the end";
+    const explain::Answer answer = session->answer("work");
+    ASSERT_TRUE(writer->close());
+    ASSERT_EQ(answer.findings.size(), 1u);
+    EXPECT_EQ(answer.findings[0].what, "done was counted 7 times.");
+    EXPECT_TRUE(answer.problems.empty()) << answer.problems[0];
+    const auto replay = Replay::open(path);
+    ASSERT_TRUE(replay) << replay.error().message;
+    const auto kept = (*replay)->store().sql().query("SELECT value FROM bpftrace WHERE map = '@work'");
+    ASSERT_TRUE(kept) << kept.error().message;
+    ASSERT_EQ(kept->rows.size(), 1u);
+    EXPECT_EQ(kept->rows[0][0].integer, 7);
+    std::filesystem::remove_all(folder);
 }
 
 }  // namespace

@@ -123,6 +123,7 @@ Result<agent::SessionOptions> session_options(const Options& options, std::vecto
     out.start.mode = mode;
     out.start.only_pid = options.pid;
     out.start.only_comm = options.comm;
+    out.start.script = options.script;
     if (mode == Mode::events) out.start.ring_bytes = 8u << 20;
     out.memory_bytes = std::size_t{options.memory_mib} << 20;
     out.user_rules = {"/etc/waggle/rules.d"};

@@ -41,6 +41,7 @@ struct Options {
     std::string count_by;  // a field; empty: by command, or by stack
     std::string hist_of;   // a field
     std::string filter;
+    std::string script;  // --bpftrace; also of query, why and record
 };
 
 // Set by SIGINT and SIGTERM: every loop ends with its summary.
@@ -78,6 +79,7 @@ int run_query(const Options& options);
 int run_record(const Options& options);
 int run_replay(const Options& options);
 int run_probe(const Options& options);
+int run_script(const Options& options);  // probe --bpftrace
 int run_bpf(const Options& options);
 int run_run(const Options& options);
 int run_doctor(const Options& options);

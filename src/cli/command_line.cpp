@@ -60,6 +60,8 @@ void add_flag(CLI::App& app, const Flag& flag, Options& options, std::string& fo
         made = app.add_option(name, options.hist_of, help);
     else if (name == "--by")
         made = app.add_option(name, options.count_by, help);
+    else if (name == "--bpftrace")
+        made = app.add_option(name, options.script, help);
     else if (name == "--count")
         app.add_flag(name, options.count, help);
     else if (name == "--args")
@@ -133,6 +135,8 @@ const std::vector<Flag>& all_flags() {
         {"--count", "", "Count in the kernel instead: by command, by --by FIELD, or by --stack."},
         {"--by", "FIELD", "What --count counts by."},
         {"--hist", "FIELD", "A distribution of this field instead: an argument, return or latency_ns."},
+        {"--bpftrace", "FILE",
+         "Run this script by the installed bpftrace; its output is the table bpftrace."},
     };
     return flags;
 }
@@ -153,7 +157,7 @@ const std::vector<Command>& all_commands() {
         {"why",
          "[TOPIC] [-- COMMAND...]",
          "Watch, then say what is wrong and why.",
-         {"--for", "--output", "--show-query", "--record", "--memory"},
+         {"--for", "--output", "--show-query", "--record", "--memory", "--bpftrace"},
          {"drops", "disk", "process"},
          true},
         {"what",
@@ -174,10 +178,15 @@ const std::vector<Command>& all_commands() {
         {"query",
          "SQL",
          "Ask the tables in SQL; watches 3 s first where the question is about events.",
-         {"--for", "--output", "--rows", "--sort", "--recording", "--memory"},
+         {"--for", "--output", "--rows", "--sort", "--recording", "--memory", "--bpftrace"},
          {},
          true},
-        {"record", "FILE", "Write everything an answer rests on to a file.", {"--for", "--memory"}, {}, true},
+        {"record",
+         "FILE",
+         "Write everything an answer rests on to a file.",
+         {"--for", "--memory", "--bpftrace"},
+         {},
+         true},
         {"replay",
          "FILE [TOPIC]",
          "Answer from a recording. Needs no root and no special kernel.",
@@ -185,11 +194,12 @@ const std::vector<Command>& all_commands() {
          {},
          false},
         {"probe",
-         "SPEC",
+         "[SPEC]",
          "Watch one place of the kernel or of a program: kprobe:vfs_read, kretprobe:vfs_read, "
          "uprobe:libc.so.6:malloc, usdt:PATH:PROVIDER:NAME, tracepoint:CATEGORY:NAME, raw_tp:NAME, "
-         "fentry:FUNCTION, fexit:FUNCTION, perf:cpu-clock@99.",
-         with({"--for", "--output", "--rows", "--args", "--stack", "--filter", "--count", "--by", "--hist"}),
+         "fentry:FUNCTION, fexit:FUNCTION, perf:cpu-clock@99. Or run a script of bpftrace.",
+         with({"--for", "--output", "--rows", "--args", "--stack", "--filter", "--count", "--by", "--hist",
+               "--bpftrace"}),
          {},
          true},
         {"bpf",
@@ -246,7 +256,7 @@ int run(int argc, char** argv) {
         if (command.arguments.empty()) continue;
         CLI::Option* words =
             target->add_option("WORDS", options.words, "")->option_text(std::string(command.arguments));
-        if (command.name == "why")
+        if (command.name == "why" || command.name == "probe")
             words->expected(0, 1);
         else if (command.name == "replay" || command.name == "bpf")
             words->expected(1, 2)->required();

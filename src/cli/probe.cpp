@@ -252,13 +252,17 @@ std::string summary(const AdhocProbe& probe) {
     for (const Loss& loss : probe.losses())
         if (loss.count)
             lost += fmt::format(", {} {}", format_count(static_cast<std::int64_t>(loss.count)), loss.cause);
-    return fmt::format("{}: {} times{}\n", where, format_count(static_cast<std::int64_t>(probe.hits())),
+    return fmt::format("{}: {}{}\n", where, counted(probe.hits(), "time"),
                        lost.empty() ? ", 0 lost" : "; lost" + lost.substr(1));
 }
 
 }  // namespace
 
 int run_probe(const Options& options) {
+    if (!options.script.empty()) return run_script(options);
+    if (options.words.empty())
+        return fail({"probe needs a place, as in waggle probe kprobe:vfs_read, or --bpftrace FILE",
+                     ErrorKind::usage});
     const Result<AttachSpec> spec = AttachSpec::parse(options.words.front());
     if (!spec) return fail(spec.error());
     const int forms = options.count + !options.hist_of.empty();

@@ -27,6 +27,7 @@ struct StartOptions {
     std::uint64_t only_cgroup_id = 0;     // 0 = all
     std::string only_comm;                // empty = all; at most 15 characters
     std::uint32_t ring_bytes = 1u << 20;  // a power of two
+    std::string script;                   // for a sensor that runs one: its file
 };
 
 class Sensor {
@@ -36,6 +37,9 @@ class Sensor {
     virtual std::string_view name() const = 0;                   // "block_io"
     virtual std::string_view question() const = 0;               // the question it answers, in words
     virtual std::span<const Schema* const> schemas() const = 0;  // header.kind indexes these
+
+    // Runs only where it was asked for by name or given a script.
+    virtual bool on_request() const { return false; }
 
     // Loads and attaches; registers resolvers for its dictionaries in `names`, which outlives the sensor. On
     // an error nothing stays in the kernel. A sensor whose moments are only partly to be had starts and says
@@ -52,6 +56,11 @@ class Sensor {
     virtual bool prepare_to_wait() = 0;
     // Hands over what was counted since the last snapshot.
     virtual void snapshot(const RecordSink& sink) = 0;
+
+    // The watching is over: what it tells only at its end comes with the next drain.
+    virtual void finish() {}
+    // Nothing will come any more.
+    virtual bool ended() const { return false; }
 
     virtual std::vector<HookUse> hooks() const = 0;
     virtual std::vector<Loss> losses() const = 0;

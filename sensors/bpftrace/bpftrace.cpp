@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sensors/bpftrace/bpftrace.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cstring>
+#include <ctime>
+#include <optional>
+
+#include "base/text.h"
+#include "base/units.h"
+#include "sensors/bpftrace/bpftrace.event.h"
+#include "sensors/bpftrace/bpftrace_lines.h"
+#include "sensors/bpftrace/bpftrace_script.h"
+
+namespace waggle::sensors {
+namespace {
+
+constexpr Field fields[] = {
+    WAGGLE_HEADER_FIELDS(bpftrace_event),
+    WAGGLE_FIELD(
+        bpftrace_event, output, Unit::none,
+        "What bpftrace calls it: printf, time, map, hist, stats ...; stdout where it is none of its own."),
+    WAGGLE_FIELD(bpftrace_event, map, Unit::none, "The map, @ included; empty for a text."),
+    WAGGLE_FIELD(bpftrace_event, key, Unit::none,
+                 "The entry's key, a comma between two; empty where the map has one value only."),
+    WAGGLE_FIELD(bpftrace_event, value, Unit::none,
+                 "The entry's number; of a distribution, how many values the bucket holds.", trait_nullable),
+    WAGGLE_FIELD(bpftrace_event, lowest, Unit::none, "Of a distribution: the bucket's lowest value.",
+                 trait_nullable),
+    WAGGLE_FIELD(bpftrace_event, highest, Unit::none, "Of a distribution: the bucket's highest value.",
+                 trait_nullable),
+    WAGGLE_FIELD(
+        bpftrace_event, text, Unit::none,
+        "What was printed, or an entry that is no number; of stats(): count, average or total. At most "
+        "4,096 bytes."),
+};
+constexpr Schema schema = {"bpftrace",
+                           "What a script of bpftrace said: a text it printed, or one entry of a map.",
+                           sizeof(bpftrace_event), fields, true};
+constexpr const Schema* all_schemas[] = {&schema};
+
+constexpr std::uint64_t start_ms = 120'000;  // it compiles first; an emulated machine is slow
+constexpr std::uint64_t end_ms = 60'000;     // printing large maps with their symbols takes a while
+constexpr std::string_view not_seen = "What the script would have said.";
+
+std::uint64_t monotonic_ns() {
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+class Bpftrace final : public Sensor {
+  public:
+    std::string_view name() const override { return "bpftrace"; }
+    std::string_view question() const override { return "What does this script of bpftrace say?"; }
+    std::span<const Schema* const> schemas() const override { return all_schemas; }
+    bool on_request() const override { return true; }
+
+    Result<void> start(const StartOptions& options, Names&) override {
+        if (options.script.empty())
+            return Error{"it runs a script: waggle probe --bpftrace FILE", ErrorKind::usage};
+        file_ = options.script;
+        Result<BpftraceScript> started = BpftraceScript::start(file_);
+        if (!started) return started.error();
+        script_.emplace(std::move(*started));
+        const std::uint64_t until_ns = monotonic_ns() + start_ms * 1'000'000;
+        while (probes_ == 0 && !script_->ended()) {
+            const std::uint64_t now_ns = monotonic_ns();
+            if (now_ns >= until_ns || !script_->wait((until_ns - now_ns) / 1'000'000 + 1)) {
+                script_.reset();
+                return Error{fmt::format("bpftrace did not begin with {}", escape_control(file_))};
+            }
+            keep();
+        }
+        if (script_->ended() && !script_->failure().empty()) {
+            Error refused{fmt::format("bpftrace: {}", escape_control(script_->failure())), ErrorKind::usage};
+            script_.reset();
+            return refused;
+        }
+        return {};
+    }
+    void stop() override { script_.reset(); }
+
+    int ready_fd() const override { return script_->fd(); }
+    void drain(const RecordSink& sink) override {
+        for (const std::vector<std::uint64_t>& words : kept_) {
+            const Bytes record(std::as_bytes(std::span(words)));
+            sink({&record, 1});
+        }
+        kept_.clear();
+        take(sink);
+    }
+    bool prepare_to_wait() override { return !script_->wait(0) || script_->ended(); }
+    void snapshot(const RecordSink&) override {}
+
+    void finish() override {
+        script_->ask_to_end();
+        const std::uint64_t until_ns = monotonic_ns() + end_ms * 1'000'000;
+        while (!script_->ended()) {
+            if (monotonic_ns() >= until_ns) script_->kill();
+            script_->wait(100);
+            keep();
+        }
+    }
+    bool ended() const override { return script_->ended() && kept_.empty(); }
+
+    std::vector<HookUse> hooks() const override {
+        const std::string program = BpftraceScript::program();
+        if (!script_)
+            return {program.empty() ? HookUse{"script", "", std::string(not_seen),
+                                              "bpftrace is not installed: apt-get install bpftrace"}
+                                    : HookUse{"script", program, "", ""}};
+        if (!script_->failure().empty())
+            return {{"script", "", std::string(not_seen), escape_control(script_->failure())}};
+        return {
+            {"script", fmt::format("{} of {}", counted(probes_, "probe"), escape_control(file_)), "", ""}};
+    }
+    std::vector<Loss> losses() const override {
+        if (!script_) return {};
+        return {{"event lost by bpftrace", lost_}, {"line too long", script_->lines_too_long()}};
+    }
+
+  private:
+    void take(const RecordSink& sink) {
+        const std::uint64_t now_ns = monotonic_ns();
+        script_->read_lines([&](std::string_view line) {
+            const BpftraceLine said = read_bpftrace_line(line, now_ns, sink);
+            probes_ += said.probes;
+            lost_ += said.lost;
+        });
+    }
+    // What comes while nobody takes it, at the start and at the end, is for the next drain.
+    void keep() {
+        take([this](std::span<const Bytes> records) {
+            for (const Bytes record : records) {
+                std::vector<std::uint64_t>& words = kept_.emplace_back((record.size() + 7) / 8);
+                std::memcpy(words.data(), record.data(), record.size());
+            }
+        });
+    }
+
+    std::string file_;
+    std::optional<BpftraceScript> script_;
+    std::vector<std::vector<std::uint64_t>> kept_;
+    std::uint64_t probes_ = 0, lost_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Sensor> make_bpftrace() { return std::make_unique<Bpftrace>(); }
+
+}  // namespace waggle::sensors

@@ -2,6 +2,7 @@
 // The globals of an object: found by name in its BTF, checked for size and type, read and written.
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
+#include <elf.h>
 #include <fmt/core.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include <cstring>
 
 #include "base/text.h"
+#include "kernel/elf_file.h"
 #include "kernel/nearest.h"
 #include "kernel/object_state.h"
 
@@ -96,9 +98,24 @@ Result<Object::State::Place> Object::State::find_global(std::string_view variabl
             }
         }
     }
+    // Built without BTF (a release build of Rust): the symbols name globals too, but not their types.
+    const Result<kernel::ElfFile> file = kernel::ElfFile::parse(elf);
+    if (!file) return file.error();
+    for (const kernel::ElfSymbol& symbol : file->symbols()) {
+        if (symbol.type != STT_OBJECT || symbol.section >= file->sections().size()) continue;
+        bpf_map* map = nullptr;
+        bpf_object__for_each_map(map, object) {
+            if (!bpf_map__is_internal(map) ||
+                !std::string_view(bpf_map__name(map)).ends_with(file->sections()[symbol.section].name))
+                continue;
+            known.push_back(symbol.name);
+            if (variable == symbol.name)
+                return Place{map, static_cast<std::uint32_t>(symbol.value),
+                             static_cast<std::uint32_t>(symbol.size), 0};
+        }
+    }
     return Error{fmt::format("{} has no global named {}{}", name, escape_control(variable),
-                             types ? kernel::did_you_mean(variable, known)
-                                   : ": it was built without BTF, which names globals (clang -g)")};
+                             kernel::did_you_mean(variable, known))};
 }
 
 Result<Object::State::Place> Object::State::find_global(std::string_view variable, std::size_t size,
@@ -108,6 +125,7 @@ Result<Object::State::Place> Object::State::find_global(std::string_view variabl
     if (place->size != size)
         return Error{fmt::format("{}: {} has {} bytes, the value given or asked for has {}", name, variable,
                                  place->size, size)};
+    if (place->type == 0) return place;
     const Judged judged = judge(resolve(bpf_object__btf(object), place->type), type);
     if (!judged.fits)
         return Error{fmt::format("{}: {} is {}, not {}", name, variable, judged.is, words(type))};

@@ -75,7 +75,7 @@ struct Object::State {
         bpf_map* map;
         std::uint32_t offset;
         std::uint32_t size;
-        std::uint32_t type;  // in the object's BTF
+        std::uint32_t type;  // in the object's BTF; 0: not known
     };
     Result<Place> find_global(std::string_view variable) const;
     Result<Place> find_global(std::string_view variable, std::size_t size, GlobalType type) const;

@@ -58,6 +58,10 @@ std::string format_count(std::int64_t n) {
     return digits;
 }
 
+std::string counted(std::uint64_t n, std::string_view noun) {
+    return format_count(static_cast<std::int64_t>(n)) + " " + std::string(noun) + (n == 1 ? "" : "s");
+}
+
 std::string format_bytes(double bytes) {
     static constexpr std::string_view names[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
     std::size_t i = 0;

@@ -22,11 +22,12 @@ enum class Unit : std::uint8_t {
 
 std::string_view unit_name(Unit unit);  // "ns", "bytes", "%", … ; empty for none
 
-std::string format_count(std::int64_t n);    // 1,234,567
-std::string format_bytes(double bytes);      // 4.0 KiB
-std::string format_duration_ns(double ns);   // 1.2 ms
-std::string format_percent(double percent);  // 97 %, 0.4 %
-std::string format_rate(double per_second);  // 1,234/s
+std::string format_count(std::int64_t n);                     // 1,234,567
+std::string counted(std::uint64_t n, std::string_view noun);  // "1 row", "1,234 rows"
+std::string format_bytes(double bytes);                       // 4.0 KiB
+std::string format_duration_ns(double ns);                    // 1.2 ms
+std::string format_percent(double percent);                   // 97 %, 0.4 %
+std::string format_rate(double per_second);                   // 1,234/s
 // By unit; identifiers and plain numbers are printed without grouping.
 std::string format_number(double value, Unit unit);
 

@@ -129,9 +129,9 @@ Result<void> Runner::start() {
     const std::uint64_t begin = clock.monotonic_ns();
     if (auto loaded = object_.load(); !loaded) return loaded;
     if (!options_.json)
-        put(fmt::format("{}: {} programs and {} maps, loaded in {} ms.\n", escape_control(object_.name()),
-                        object_.programs().size(), object_.maps().size(),
-                        (clock.monotonic_ns() - begin) / 1'000'000));
+        put(fmt::format("{}: {} and {}, loaded in {}.\n", escape_control(object_.name()),
+                        counted(object_.programs().size(), "program"), counted(object_.maps().size(), "map"),
+                        format_duration_ns(static_cast<double>(clock.monotonic_ns() - begin))));
     // The readers stand before the first event comes.
     if (auto opened = open_events(); !opened) return opened;
     if (auto attached = attach(*wanted); !attached) return attached;
@@ -314,15 +314,15 @@ void Runner::finish() {
         json_runs +=
             fmt::format("{}{{\"program\":{},\"runs\":{},\"run_ns\":{}}}", json_runs.empty() ? "" : ",",
                         json_string(program.name), program.runs, program.run_ns);
-        runs += fmt::format("Program {} ran {} times{}.\n", escape_control(program.name),
-                            format_count(static_cast<std::int64_t>(program.runs)),
-                            program.runs ? fmt::format(", {} ns each", program.run_ns / program.runs) : "");
+        runs +=
+            fmt::format("Program {} ran {}{}.\n", escape_control(program.name), counted(program.runs, "time"),
+                        program.runs ? fmt::format(", {} ns each", program.run_ns / program.runs) : "");
     }
     if (options_.json)
         put(fmt::format("{{\"kind\":\"summary\",\"records\":{},\"lost\":[{}],\"programs\":[{}]}}\n", seen,
                         json_losses, json_runs));
     else
-        put(fmt::format("\n{}{}{}{}", runs, sources_.empty() ? "" : fmt::format("{} records", seen), losses,
+        put(fmt::format("\n{}{}{}{}", runs, sources_.empty() ? "" : counted(seen, "record"), losses,
                         sources_.empty() ? "" : ".\n"));
 }
 

@@ -35,7 +35,7 @@ std::string loss_sentence(const agent::Session& session) {
         }
     }
     if (!causes.empty()) causes += ")";
-    return fmt::format("{} rows, {} lost{}.\n", format_count(static_cast<std::int64_t>(seen)),
+    return fmt::format("{}, {} lost{}.\n", counted(seen, "row"),
                        format_count(static_cast<std::int64_t>(lost)), causes);
 }
 

@@ -128,10 +128,10 @@ int run_record(const Options& options) {
         rows += part.seen;
         for (const Loss& loss : part.lost) lost += loss.count;
     }
-    print(fmt::format(
-        "{}: {} rows in {}, {} lost, {} findings. Ask it with: waggle replay {}\n", escape_control(path),
-        format_count(static_cast<std::int64_t>(rows)), format_duration_ns(answer->window.seconds() * 1e9),
-        format_count(static_cast<std::int64_t>(lost)), answer->findings.size(), escape_control(path)));
+    print(fmt::format("{}: {} in {}, {} lost, {}. Ask it with: waggle replay {}\n", escape_control(path),
+                      counted(rows, "row"), format_duration_ns(answer->window.seconds() * 1e9),
+                      format_count(static_cast<std::int64_t>(lost)),
+                      counted(answer->findings.size(), "finding"), escape_control(path)));
     return exit_fine;
 }
 

@@ -58,7 +58,7 @@ Result<ElfFile> ElfFile::parse(Bytes bytes) {
     if (bytes.empty()) return Error{"the file is empty"};
     constexpr std::string_view magic = ELFMAG;
     if (bytes.size() < magic.size() || std::memcmp(bytes.data(), magic.data(), magic.size()) != 0)
-        return Error{"it is no ELF file (compiled programs begin with \\x7fELF)"};
+        return Error{"it is no ELF file (compiled programs begin with 0x7f ELF)"};
     if (bytes.size() < sizeof(Elf64_Ehdr)) return truncated(bytes, "ELF header", sizeof(Elf64_Ehdr));
     const auto header = load<Elf64_Ehdr>(bytes);
     if (header.e_ident[EI_CLASS] != ELFCLASS64)

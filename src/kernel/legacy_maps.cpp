@@ -2,6 +2,7 @@
 #include "kernel/legacy_maps.h"
 
 #include <bpf/btf.h>
+#include <bpf/libbpf.h>
 #include <elf.h>
 #include <fmt/core.h>
 #include <linux/btf.h>
@@ -261,6 +262,16 @@ Result<AdaptedObject> adapt_legacy_maps(Bytes elf) {
     out.elf = rewriter.finish();
     for (const LegacyMap& map : *maps) out.maps.push_back(map.name);
     return out;
+}
+
+void take_types_off_rings(bpf_object* object) {
+    bpf_map* map = nullptr;
+    bpf_object__for_each_map(map, object) {
+        const bpf_map_type type = bpf_map__type(map);
+        if (type != BPF_MAP_TYPE_RINGBUF && type != BPF_MAP_TYPE_USER_RINGBUF) continue;
+        bpf_map__set_key_size(map, 0);
+        bpf_map__set_value_size(map, 0);
+    }
 }
 
 }  // namespace waggle::kernel

@@ -11,6 +11,8 @@
 #include "waggle/bytes.h"
 #include "waggle/result.h"
 
+struct bpf_object;
+
 namespace waggle::kernel {
 
 struct AdaptedObject {
@@ -20,5 +22,10 @@ struct AdaptedObject {
 
 // `elf` has passed check_object(). The error names the map whose definition cannot be read.
 Result<AdaptedObject> adapt_legacy_maps(Bytes elf);
+
+// A ring's declaration may say of which type its records are (`__type(value, struct event)`); to the kernel a
+// ring has neither keys nor values, and libbpf 1.1 passes on what stands there. `object` is opened and not
+// loaded.
+void take_types_off_rings(bpf_object* object);
 
 }  // namespace waggle::kernel

@@ -71,6 +71,7 @@ Result<void> Object::State::reopen() {
     object = bpf_object__open_mem(elf.data(), elf.size(), &open_options);
     if (!object)
         return Error{fmt::format("open {}: {}", name, escape_control(kernel::libbpf_last_words(errno)))};
+    kernel::take_types_off_rings(object);
     for (const auto& [variable, value] : constants)
         if (auto set = write_constant(variable, value, GlobalType::any); !set) return set;
     for (const auto& [map_name, entries] : max_entries)

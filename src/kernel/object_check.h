@@ -9,6 +9,8 @@
 #include "waggle/bytes.h"
 #include "waggle/result.h"
 
+struct bpf_program;
+
 namespace waggle::kernel {
 
 struct ObjectCheck {
@@ -27,6 +29,10 @@ Result<void> check_btf(Bytes btf);
 
 // The program that libbpf's log says was not loaded; empty where it names none.
 std::string failed_program(std::string_view log);
+
+// "program x has 1,000,001 instructions; the kernel takes at most 1,000,000" where it has more than the
+// kernel takes; else empty.
+std::string too_many_instructions(const bpf_program* program);
 
 // "the kernel's struct task_struct has no field gone", from libbpf's log of a failed load; else empty.
 std::string missing_field(std::string_view log);

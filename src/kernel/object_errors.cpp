@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "base/text.h"
+#include "base/units.h"
 #include "kernel/elf_file.h"
 #include "kernel/hook_kinds.h"
 #include "kernel/libbpf_log.h"
@@ -57,6 +58,16 @@ std::string missing_field(std::string_view log) {
     return fmt::format("the kernel has no {} ({})", name, kind);
 }
 
+// Before it looks at a single instruction the kernel counts them, and says only "Argument list too long".
+std::string too_many_instructions(const bpf_program* program) {
+    constexpr std::size_t most = 1'000'000;
+    const std::size_t count = bpf_program__insn_cnt(program);
+    if (count <= most) return {};
+    return fmt::format("program {} has {} instructions; the kernel takes at most {}",
+                       escape_control(bpf_program__name(program)),
+                       format_count(static_cast<std::int64_t>(count)), format_count(most));
+}
+
 }  // namespace kernel
 
 namespace {
@@ -97,6 +108,9 @@ Error Object::State::load_error(int error) const {
                                    bpf_map__value_size(map), bpf_map__max_entries(map),
                                    std::strerror(error)));
     }
+    if (const auto culprit = find_program(kernel::failed_program(log)); culprit)
+        if (std::string too_long = kernel::too_many_instructions(*culprit); !too_long.empty())
+            return because(std::move(too_long));
     // A kind the kernel was built without fails at load with a word that says nothing; a program that the
     // verifier has read and refused is another matter (EACCES).
     if (const auto culprit = find_program(kernel::failed_program(log)); culprit && error != EACCES) {

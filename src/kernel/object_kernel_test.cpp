@@ -15,7 +15,9 @@
 #include <fstream>
 #include <set>
 
+#include "waggle/map.h"
 #include "waggle/object.h"
+#include "waggle/ring.h"
 
 extern "C" __attribute__((noinline, used, visibility("default"))) void waggle_cycle_target() {
     __asm__ volatile("");
@@ -27,7 +29,8 @@ namespace {
 using testing::HasSubstr;
 
 std::string test_object(const std::string& name) {
-    return WAGGLE_BINARY_DIR "/src/kernel/test_objects/" + name + ".o";
+    const char* folder = name.starts_with("instructions") ? "long_objects/" : "test_objects/";
+    return WAGGLE_BINARY_DIR "/src/kernel/" + std::string(folder) + name + ".o";
 }
 
 std::string load_error(const std::string& name) {
@@ -185,6 +188,67 @@ TEST(LegacyMapsKernel, an_object_as_aya_lays_it_out_loads_and_runs) {
         ASSERT_EQ(bpf_map_lookup_elem(*object->map_fd("PIECES"), &key, piece), 0);
         EXPECT_EQ(piece[0], 42u);
     }
+}
+
+TEST(ObjectKernel, a_ring_whose_declaration_types_its_records_loads) {
+    auto object = Object::open_file(test_object("typed_ring"));
+    ASSERT_TRUE(object) << object.error().message;
+    const auto loaded = object->load();
+    ASSERT_TRUE(loaded) << loaded.error().message;
+    ASSERT_TRUE(object->attach("tell"));
+    auto ring = Ring::open(*object->map_fd("records"));
+    ASSERT_TRUE(ring) << ring.error().message;
+    rename_thread(1);
+    ring->drain([](std::span<const Bytes> batch) {
+        for (const Bytes record : batch) EXPECT_EQ(load<std::uint64_t>(record), 42u);
+    });
+}
+
+TEST(ObjectKernel, a_hundred_thousand_instructions_load_and_a_million_and_one_are_refused_by_number) {
+    auto object = Object::open_file(test_object("instructions_100000"));
+    ASSERT_TRUE(object) << object.error().message;
+    const auto loaded = object->load();
+    ASSERT_TRUE(loaded) << loaded.error().message;
+    EXPECT_TRUE(object->attach("all_in_a_row"));
+    EXPECT_THAT(load_error("instructions_1000001"), HasSubstr("1,000,001 instructions"));
+}
+
+// examples/aya_object, built by rustc and bpf-linker 0.13 without debug information.
+TEST(LegacyMapsKernel, an_object_that_aya_built_loads_runs_and_counts) {
+    struct RenameEvent {
+        std::uint32_t pid, number;
+        char old_name[16];
+    };
+    auto object = Object::open_file(WAGGLE_SOURCE_DIR "/tests/data/aya_object.o");
+    ASSERT_TRUE(object) << object.error().message;
+    const auto own = static_cast<std::uint32_t>(::getpid());
+    const auto set = object->set_constant("ONLY_PID", own);
+    ASSERT_TRUE(set) << set.error().message;
+    EXPECT_EQ(object->set_constant("ONLY_PDI", own).error().message,
+              "aya_object has no global named ONLY_PDI; did you mean ONLY_PID");
+    EXPECT_FALSE(object->set_constant("ONLY_PID", std::uint64_t{own})) << "it has 4 bytes";
+    const auto loaded = object->load();
+    ASSERT_TRUE(loaded) << loaded.error().message;
+    auto ring = Ring::open(*object->map_fd("EVENTS"));
+    ASSERT_TRUE(ring) << ring.error().message;
+    const auto attached = object->attach("on_rename");
+    ASSERT_TRUE(attached) << attached.error().message;
+    ::prctl(PR_SET_NAME, "first");
+    rename_thread(9);
+    ASSERT_TRUE(object->detach("on_rename"));
+    const auto renames = Map<std::uint32_t, std::uint64_t>::open(*object->map_fd("RENAMES"));
+    ASSERT_TRUE(renames) << renames.error().message;
+    EXPECT_EQ(*renames->read(own), 10u);
+    std::vector<RenameEvent> seen;
+    ring->drain([&](std::span<const Bytes> batch) {
+        for (const Bytes record : batch) seen.push_back(waggle::load<RenameEvent>(record));
+    });
+    ASSERT_EQ(seen.size(), 10u);
+    for (std::uint32_t i = 0; i < seen.size(); ++i) {
+        EXPECT_EQ(seen[i].pid, own);
+        EXPECT_EQ(seen[i].number, i + 1);
+    }
+    EXPECT_STREQ(seen[1].old_name, "first");
 }
 
 std::size_t open_descriptors() {

@@ -43,7 +43,7 @@ TEST(ObjectOpen, what_is_no_bpf_object_is_refused_by_what_it_is) {
     const std::string text = "#!/bin/sh\n";
     const auto script = std::as_bytes(std::span(text));
     EXPECT_EQ(refused({script.begin(), script.end()}),
-              "open broken: it is no ELF file (compiled programs begin with \\x7fELF)");
+              "open broken: it is no ELF file (compiled programs begin with 0x7f ELF)");
     EXPECT_EQ(refused(bytes_of_file("/proc/self/exe")),
               "open broken: it is built for x86-64, not for BPF (clang -target bpf)");
     auto elf = bytes_of_file(test_object("globals"));

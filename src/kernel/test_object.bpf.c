@@ -84,6 +84,38 @@ SEC("raw_tp/task_rename") int look(void* ctx) {
 }
 #endif
 
+#ifdef TYPED_RING
+/* The value's type says what the records are; the kernel's ring has neither keys nor values. */
+struct renamed {
+    __u64 number;
+    char comm[16];
+};
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, 4096);
+    __type(key, __u32);
+    __type(value, struct renamed);
+} records SEC(".maps");
+SEC("raw_tp/task_rename") int tell(void* ctx) {
+    struct renamed* record = bpf_ringbuf_reserve(&records, sizeof *record, 0);
+    if (!record) return 0;
+    record->number = 42;
+    bpf_get_current_comm(record->comm, sizeof record->comm);
+    bpf_ringbuf_submit(record, 0);
+    return 0;
+}
+#endif
+
+#ifdef LONG
+/* As many instructions as the build says, and two. */
+#define TEXT_OF(n) #n
+#define TEXT(n) TEXT_OF(n)
+SEC("raw_tp/task_rename") int all_in_a_row(void* ctx) {
+    asm volatile(".rept " TEXT(LONG) "\n r0 = 1\n .endr" ::: "r0");
+    return 0;
+}
+#endif
+
 #ifdef LEGACY
 /* As Rust's aya lays out a map: seven words in a section "maps". */
 struct aya_map_def {

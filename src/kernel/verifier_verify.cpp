@@ -11,7 +11,9 @@
 
 #include "base/text.h"
 #include "kernel/hook_kinds.h"
+#include "kernel/legacy_maps.h"
 #include "kernel/libbpf_log.h"
+#include "kernel/object_check.h"
 #include "kernel/verifier_log.h"
 #include "waggle/verifier.h"
 
@@ -35,14 +37,16 @@ Opened open_object(std::string_view name, Bytes elf) {
     bpf_object_open_opts options{};
     options.sz = sizeof options;
     options.object_name = title.c_str();
-    bpf_object* object = bpf_object__open_mem(elf.data(), elf.size(), &options);
-    return Opened(object);
+    Opened object(bpf_object__open_mem(elf.data(), elf.size(), &options));
+    if (object) kernel::take_types_off_rings(object.get());
+    return object;
 }
 
 struct Attempt {
-    int error = 0;       // 0: it loaded
-    std::string log;     // the verifier's
-    std::string libbpf;  // libbpf's own lines
+    int error = 0;          // 0: it loaded
+    std::string log;        // the verifier's
+    std::string libbpf;     // libbpf's own lines
+    bool too_long = false;  // `log` is ours: the kernel looked at no instruction
     std::optional<std::uint32_t> loop;
 };
 
@@ -90,6 +94,10 @@ Attempt attempt(std::string_view name, Bytes elf, std::size_t index, unsigned le
     log.back() = '\0';
     out.log = log.data();
     out.libbpf = kernel::libbpf_log();
+    if (std::string too_long = kernel::too_many_instructions(wanted); !too_long.empty()) {
+        out.log = std::move(too_long);
+        out.too_long = true;
+    }
     bpf_prog_info info{};
     __u32 length = sizeof info;
     if (out.error == 0 && bpf_obj_get_info_by_fd(bpf_program__fd(wanted), &info, &length) == 0)
@@ -145,7 +153,17 @@ VerifiedProgram verify_one(std::string_view name, Bytes elf, std::size_t index, 
         if (kernel::read_verifier_log(log).complaints.empty()) log = std::strerror(counted.error);
     }
     about.rejection = explain_rejection(log, context);
+    // Of a program that is too long the kernel says no more than this; the count is ours.
+    if (counted.error == E2BIG && counted.too_long) about.rejection->kernel_says = std::strerror(E2BIG);
     return about;
+}
+
+// What libbpf and the kernel never see.
+Verdict unusable(const Error& why) {
+    Verdict out;
+    out.object = explain_rejection("the object cannot be used: " + why.message, {});
+    out.object->kernel_says.clear();
+    return out;
 }
 
 }  // namespace
@@ -161,6 +179,15 @@ Result<Verdict> verify_object(std::string_view name, Bytes elf) {
         if (capability.name == "CAP_BPF" && !capability.held)
             return Error{"CAP_BPF is missing: the kernel verifies programs only for who can load them",
                          ErrorKind::privilege};
+    const Result<kernel::ObjectCheck> checked = kernel::check_object(elf);
+    if (!checked) return unusable(checked.error());
+    kernel::AdaptedObject adapted;
+    if (checked->legacy_maps) {
+        Result<kernel::AdaptedObject> made = kernel::adapt_legacy_maps(elf);
+        if (!made) return unusable(made.error());
+        adapted = std::move(*made);
+        elf = adapted.elf;
+    }
     Verdict out;
     const SourceLines lines = SourceLines::open(elf);
     std::vector<VerifiedProgram> programs;

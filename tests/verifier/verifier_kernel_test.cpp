@@ -145,5 +145,24 @@ TEST(Verify, a_file_that_is_no_object_is_said_to_be_none) {
     EXPECT_FALSE(verify_file("/nonexistent/file"));
 }
 
+TEST(Verify, an_object_of_ayas_is_looked_at_like_any_other) {
+    const Result<Verdict> verdict = verify_file(WAGGLE_SOURCE_DIR "/tests/data/aya_object.o");
+    ASSERT_TRUE(verdict) << verdict.error().message;
+    EXPECT_TRUE(verdict->accepted()) << (verdict->object ? to_text(*verdict->object) : "");
+    ASSERT_EQ(verdict->programs.size(), 1u);
+    EXPECT_EQ(verdict->programs[0].name, "on_rename");
+}
+
+TEST(Verify, a_program_longer_than_the_kernel_takes_is_told_its_length) {
+    const Result<Verdict> verdict =
+        verify_file(WAGGLE_BINARY_DIR "/src/kernel/long_objects/instructions_1000001.o");
+    ASSERT_TRUE(verdict) << verdict.error().message;
+    ASSERT_EQ(verdict->programs.size(), 1u);
+    ASSERT_TRUE(verdict->programs[0].rejection);
+    EXPECT_EQ(verdict->programs[0].rejection->kind, "too_many_instructions");
+    EXPECT_THAT(verdict->programs[0].rejection->what, HasSubstr("1,000,001 instructions"));
+    EXPECT_THAT(verdict->programs[0].rejection->remedy, HasSubstr("bpf_tail_call()"));
+}
+
 }  // namespace
 }  // namespace waggle

@@ -47,35 +47,79 @@ struct Filler {
     fill_bpf* object;
 };
 
-// Fills the ring, then times what empties it.
-template <class Drain>
-void from_full_ring(benchmark::State& state, const Filler& filler, const std::uint64_t& sum, Drain&& drain) {
-    std::uint64_t records = 0;
+// Ours and plain libbpf's in turn, each round the other first: the figure is ours, and what libbpf made of
+// the same work in the same run stands beside it.
+template <class Ours, class Theirs>
+void in_turn(benchmark::State& state, std::uint64_t items, Ours&& ours, Theirs&& theirs) {
+    double spent = 0, libbpf = 0;
+    bool ours_first = false;
     for (auto _ : state) {
-        if (!filler.fill()) return state.SkipWithError("the program did not run");
-        const double begin = cpu_seconds();
-        records += drain();
-        state.SetIterationTime(cpu_seconds() - begin);
+        ours_first = !ours_first;
+        double mine = 0, plain = 0;
+        if (ours_first) mine = ours();
+        plain = theirs();
+        if (!ours_first) mine = ours();
+        if (mine < 0 || plain < 0) return state.SkipWithError("items are missing");
+        state.SetIterationTime(mine);
+        spent += mine;
+        libbpf += plain;
     }
-    benchmark::DoNotOptimize(sum);
-    if (records != state.iterations() * records_a_fill) state.SkipWithError("records were lost");
-    state.SetItemsProcessed(static_cast<std::int64_t>(records));
+    const double all = static_cast<double>(items) * static_cast<double>(state.iterations());
+    state.SetItemsProcessed(static_cast<std::int64_t>(all));
+    state.counters["libbpf"] = all / libbpf;
+    state.counters["ratio"] = libbpf / spent;
 }
 
-void ring_waggle(benchmark::State& state) {
+template <class Work>
+double cpu_seconds_of(Work&& work, std::uint64_t right) {
+    const double begin = cpu_seconds();
+    const std::uint64_t made = work();
+    const double spent = cpu_seconds() - begin;
+    return made == right ? spent : -1;
+}
+
+// What empties a ring that was filled before; the filling is not timed.
+template <class Drain>
+double emptying(const Filler& filler, Drain&& drain) {
+    return filler.fill() ? cpu_seconds_of(drain, records_a_fill) : -1;
+}
+
+struct LibbpfRing {
+    LibbpfRing() : ring(ring_buffer__new(bpf_map__fd(filler.object->maps.records), one, &sum, nullptr)) {}
+    ~LibbpfRing() { ring_buffer__free(ring); }
+    LibbpfRing(const LibbpfRing&) = delete;
+    LibbpfRing& operator=(const LibbpfRing&) = delete;
+
+    static int one(void* context, void* record, std::size_t) {
+        *static_cast<std::uint64_t*>(context) += static_cast<const fill_event*>(record)->number;
+        return 0;
+    }
+    double empty() {
+        return emptying(filler, [this] { return static_cast<std::uint64_t>(ring_buffer__consume(ring)); });
+    }
+
+    std::uint64_t sum = 0;
+    Filler filler;
+    ring_buffer* ring;
+};
+
+void ring(benchmark::State& state) {
     const Filler filler;
     if (!filler.object) return state.SkipWithError("fill.bpf.o does not load");
     Result<Ring> ring = Ring::open(bpf_map__fd(filler.object->maps.records));
     if (!ring) return state.SkipWithError(ring.error().message.c_str());
+    LibbpfRing plain;
     std::uint64_t sum = 0;
-    from_full_ring(state, filler, sum, [&] {
+    const auto drain = [&] {
         return ring->drain([&sum](std::span<const Bytes> batch) {
             for (const Bytes record : batch) sum += load<fill_event>(record).number;
         });
-    });
+    };
+    in_turn(state, records_a_fill, [&] { return emptying(filler, drain); }, [&] { return plain.empty(); });
+    benchmark::DoNotOptimize(sum);
 }
 
-void ring_waggle_events(benchmark::State& state) {
+void ring_events(benchmark::State& state) {
     const Filler filler;
     if (!filler.object) return state.SkipWithError("fill.bpf.o does not load");
     std::uint64_t sum = 0;
@@ -91,29 +135,18 @@ void ring_waggle_events(benchmark::State& state) {
         return batch.size();
     });
     if (!events) return state.SkipWithError(events.error().message.c_str());
-    from_full_ring(state, filler, sum, [&] {
+    LibbpfRing plain;
+    const auto drain = [&] {
         const std::uint64_t taken = events->poll();
         events->flush();
         return taken;
-    });
-}
-
-void ring_libbpf(benchmark::State& state) {
-    const Filler filler;
-    if (!filler.object) return state.SkipWithError("fill.bpf.o does not load");
-    std::uint64_t sum = 0;
-    const auto one = [](void* context, void* record, std::size_t) {
-        *static_cast<std::uint64_t*>(context) += static_cast<const fill_event*>(record)->number;
-        return 0;
     };
-    ring_buffer* ring = ring_buffer__new(bpf_map__fd(filler.object->maps.records), one, &sum, nullptr);
-    if (!ring) return state.SkipWithError("libbpf opens no ring");
-    from_full_ring(state, filler, sum,
-                   [&] { return static_cast<std::uint64_t>(ring_buffer__consume(ring)); });
-    ring_buffer__free(ring);
+    in_turn(state, records_a_fill, [&] { return emptying(filler, drain); }, [&] { return plain.empty(); });
+    benchmark::DoNotOptimize(sum);
 }
 
 using Counts = Map<std::uint32_t, std::uint64_t>;
+constexpr std::uint64_t sum_of_entries = std::uint64_t{entries} * (entries - 1) * 3 / 2;
 
 Result<Counts> filled_hash() {
     const OwnedFd fd(bpf_map_create(BPF_MAP_TYPE_HASH, "walked", 4, 8, entries, nullptr));
@@ -129,71 +162,62 @@ Result<Counts> filled_hash() {
     return map;
 }
 
-template <class Walk>
-void over_hash(benchmark::State& state, Walk&& walk) {
+std::uint64_t libbpf_batch(int fd) {
+    std::uint64_t sum = 0;
+    std::vector<std::uint32_t> keys(4096);
+    std::vector<std::uint64_t> values(4096);
+    std::uint32_t position = 0;
+    bool first = true;
+    for (bool more = true; more;) {
+        __u32 count = 4096;
+        const int failed = bpf_map_lookup_batch(fd, first ? nullptr : &position, &position, keys.data(),
+                                                values.data(), &count, nullptr);
+        more = failed == 0;
+        if (failed && errno != ENOENT) return 0;
+        first = false;
+        for (__u32 i = 0; i < count; ++i) sum += keys[i] + values[i];
+    }
+    return sum;
+}
+
+std::uint64_t libbpf_one_by_one(int fd) {
+    std::uint64_t sum = 0, value = 0;
+    std::uint32_t key = 0, next = 0;
+    for (const void* from = nullptr; bpf_map_get_next_key(fd, from, &next) == 0; from = &key) {
+        key = next;
+        if (bpf_map_lookup_elem(fd, &key, &value) != 0) return 0;
+        sum += key + value;
+    }
+    return sum;
+}
+
+void hash_batch(benchmark::State& state) {
     const Result<Counts> map = filled_hash();
     if (!map) return state.SkipWithError(map.error().message.c_str());
-    constexpr std::uint64_t right = std::uint64_t{entries} * (entries - 1) * 3 / 2;
-    for (auto _ : state) {
-        const double begin = cpu_seconds();
-        const std::uint64_t sum = walk(*map);
-        state.SetIterationTime(cpu_seconds() - begin);
-        if (sum != right) state.SkipWithError("entries are missing");
-    }
-    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()) * entries);
-}
-
-void hash_waggle_batch(benchmark::State& state) {
-    over_hash(state, [](const Counts& map) {
+    const auto ours = [&] {
         std::uint64_t sum = 0;
-        const auto walked = map.each([&sum](std::uint32_t key, std::uint64_t value) { sum += key + value; });
+        const auto walked = map->each([&sum](std::uint32_t key, std::uint64_t value) { sum += key + value; });
         return walked ? sum : 0;
-    });
+    };
+    in_turn(
+        state, entries, [&] { return cpu_seconds_of(ours, sum_of_entries); },
+        [&] { return cpu_seconds_of([&] { return libbpf_batch(map->view().fd()); }, sum_of_entries); });
 }
 
-void hash_waggle_one_by_one(benchmark::State& state) {
-    over_hash(state, [](const Counts& map) {
+void hash_one_by_one(benchmark::State& state) {
+    const Result<Counts> map = filled_hash();
+    if (!map) return state.SkipWithError(map.error().message.c_str());
+    const auto ours = [&] {
         std::uint64_t sum = 0;
-        const auto walked = map.view().each_one_by_one([&sum](Bytes key, Bytes value) {
+        const auto walked = map->view().each_one_by_one([&sum](Bytes key, Bytes value) {
             sum += load<std::uint32_t>(key) + load<std::uint64_t>(value);
             return true;
         });
         return walked ? sum : 0;
-    });
-}
-
-void hash_libbpf_batch(benchmark::State& state) {
-    over_hash(state, [](const Counts& map) {
-        std::uint64_t sum = 0;
-        std::vector<std::uint32_t> keys(4096);
-        std::vector<std::uint64_t> values(4096);
-        std::uint32_t position = 0;
-        bool first = true;
-        for (bool more = true; more;) {
-            __u32 count = 4096;
-            const int failed = bpf_map_lookup_batch(map.view().fd(), first ? nullptr : &position, &position,
-                                                    keys.data(), values.data(), &count, nullptr);
-            more = failed == 0;
-            if (failed && errno != ENOENT) return std::uint64_t{0};
-            first = false;
-            for (__u32 i = 0; i < count; ++i) sum += keys[i] + values[i];
-        }
-        return sum;
-    });
-}
-
-void hash_libbpf_one_by_one(benchmark::State& state) {
-    over_hash(state, [](const Counts& map) {
-        std::uint64_t sum = 0, value = 0;
-        std::uint32_t key = 0, next = 0;
-        for (const void* from = nullptr; bpf_map_get_next_key(map.view().fd(), from, &next) == 0;
-             from = &key) {
-            key = next;
-            if (bpf_map_lookup_elem(map.view().fd(), &key, &value) != 0) return std::uint64_t{0};
-            sum += key + value;
-        }
-        return sum;
-    });
+    };
+    in_turn(
+        state, entries, [&] { return cpu_seconds_of(ours, sum_of_entries); },
+        [&] { return cpu_seconds_of([&] { return libbpf_one_by_one(map->view().fd()); }, sum_of_entries); });
 }
 
 }  // namespace
@@ -202,14 +226,11 @@ void register_maps() {
     const auto add = [](const char* name, void (*work)(benchmark::State&)) {
         return benchmark::RegisterBenchmark(name, work)->UseManualTime();
     };
-    add("engine/ring/waggle", ring_waggle);
-    add("engine/ring/waggle_events_in_place", ring_waggle_events)->Arg(0);
-    add("engine/ring/waggle_events_buffered", ring_waggle_events)->Arg(100'000'000);
-    add("engine/ring/libbpf", ring_libbpf);
-    add("engine/hash/waggle_batch", hash_waggle_batch);
-    add("engine/hash/waggle_one_by_one", hash_waggle_one_by_one);
-    add("engine/hash/libbpf_batch", hash_libbpf_batch);
-    add("engine/hash/libbpf_one_by_one", hash_libbpf_one_by_one);
+    add("engine/ring", ring);
+    add("engine/ring_checked", ring_events)->Arg(0);
+    add("engine/ring_buffered", ring_events)->Arg(100'000'000);
+    add("engine/hash_batch", hash_batch);
+    add("engine/hash_one_by_one", hash_one_by_one);
 }
 
 }  // namespace waggle::bench

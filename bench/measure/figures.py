@@ -135,11 +135,13 @@ def own_code(bench: str) -> dict:
         per_second = run.get("items_per_second", 1e9 / run["cpu_time"])
         entry = out.setdefault(run["name"].split("/iterations")[0].split("/manual_time")[0], {"per_second": []})
         entry["per_second"].append(per_second)
-        for key in ("sent", "received", "lost"):
+        for key in ("sent", "received", "lost", "libbpf", "ratio"):
             if key in run:
                 entry.setdefault(key, []).append(run[key])
     for entry in out.values():
-        entry["per_second"] = spread(entry["per_second"])
+        for key in ("per_second", "libbpf", "ratio"):
+            if key in entry:
+                entry[key] = spread(entry[key])
     return out
 
 

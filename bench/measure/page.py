@@ -64,18 +64,15 @@ def code_table(results: dict) -> str:
 
 
 def engine_table(results: dict) -> str:
-    figures = results["code"]["figures"]
-    words = {"ring/waggle": ("records of 64 bytes from a full ring", "ring/libbpf"),
-             "ring/waggle_events_in_place/0": ("the same, each record checked (pid, time, length)", "ring/libbpf"),
-             "ring/waggle_events_buffered/100000000": ("the same, checked and kept in a bounded buffer", "ring/libbpf"),
-             "hash/waggle_batch": ("entries of a hash map, in batches", "hash/libbpf_batch"),
-             "hash/waggle_one_by_one": ("entries of a hash map, one by one", "hash/libbpf_one_by_one")}
+    words = {"ring": "records of 64 bytes from a full ring",
+             "ring_checked/0": "the same, each record checked (pid, time, length)",
+             "ring_buffered/100000000": "the same, checked and kept in a bounded buffer",
+             "hash_batch": "entries of a hash map, in batches", "hash_one_by_one": "entries of a hash map, one by one"}
     rows = []
-    for ours, (said, theirs) in words.items():
-        mine, plain = (figures[f"engine/{name}"]["per_second"] for name in (ours, theirs))
-        rows.append([said, f"{count(mine['median'])} ({count(mine['min'])} to {count(mine['max'])})",
-                     f"{count(plain['median'])} ({count(plain['min'])} to {count(plain['max'])})",
-                     f"{mine['median'] / plain['median']:.2f}"])
+    for name, said in words.items():
+        figure = results["code"]["figures"][f"engine/{name}"]
+        rows.append([said, count(figure["per_second"]["median"]), count(figure["libbpf"]["median"]),
+                     f"{figure['ratio']['median']:.2f} ({figure['ratio']['min']:.2f} to {figure['ratio']['max']:.2f})"])
     return table(["per second and core", "waggle", "plain libbpf", "ratio"], rows)
 
 
@@ -159,38 +156,28 @@ def instructions_table(results: dict) -> str:
                  [[f"`{name}`", f"{value:,.0f}"] for name, value in results["instructions"]["figures"].items()])
 
 
-def share_of_execsnoop(results: dict) -> list[tuple[str, float]]:
-    """What `trace process` adds to a fork and exec, by what each execsnoop adds; by program time."""
-    out = []
-    parts = {"this machine": results.get("kernel"), **{name[3:]: results[name] for name in results if name.startswith("vm ")}}
-    for where, part in parts.items():
-        if not part:
-            continue
-        exec_load = part["figures"].get("kernel", part["figures"])["exec"]
-        ours = exec_load.get("waggle trace process", {}).get("per_operation_ns")
-        for watcher in ("execsnoop-bpfcc", "execsnoop.bt"):
-            theirs = exec_load.get(watcher, {}).get("per_operation_ns")
-            if ours and theirs:
-                out.append((f"{watcher}, {where}", ours / theirs))
-    return out
+def parts_with(results: dict, part: str) -> dict:
+    """That part's figures of the exec load, of this machine and of each VM."""
+    found = {"this machine": results.get(part), **{name[3:]: results[name] for name in results if name.startswith("vm ")}}
+    return {where: one["figures"].get(part, one["figures"])["exec"] for where, one in found.items() if one}
 
 
 def added_shares(results: dict) -> list[list[str]]:
+    """What `trace process` adds to a fork and exec, beside each execsnoop: in the programs alone, and in all."""
     rows = []
-    parts = {"this machine": results.get("loads"), **{name[3:]: results[name] for name in results if name.startswith("vm ")}}
-    for where, part in parts.items():
-        if not part:
-            continue
-        watched = part["figures"].get("loads", part["figures"])["exec"]
-        ours = watched.get("waggle trace process", {}).get("added")
-        for watcher in ("execsnoop-bpfcc", "execsnoop.bt"):
-            theirs = watched.get(watcher, {}).get("added")
-            if not ours or not theirs:
-                continue
-            share = ours["median"] / theirs["median"] if theirs["median"] > 0 else float("inf")
-            rows.append([f"`trace process` adds to each fork and exec at most 1/20 of what {watcher} adds ({where})",
-                         f"{duration(ours['median'])} against {duration(theirs['median'])}: {share:.2f}",
-                         verdict(share <= TARGETS["share_of_execsnoop"])])
+    measures = (("kernel", "time in its programs", lambda figure: figure.get("per_operation_ns")),
+                ("loads", "CPU time of the load", lambda figure: figure.get("added", {}).get("median")))
+    for part, said, read in measures:
+        for where, watched in parts_with(results, part).items():
+            ours = read(watched.get("waggle trace process", {}))
+            for watcher in ("execsnoop-bpfcc", "execsnoop.bt"):
+                theirs = read(watched.get(watcher, {}))
+                if not ours or not theirs:
+                    continue
+                share = ours / theirs if theirs > 0 else float("inf")
+                rows.append([f"`trace process` adds to each fork and exec at most 1/20 of what {watcher} adds ({said}, {where})",
+                             f"{duration(ours)} against {duration(theirs)}: {share:.3f}",
+                             verdict(share <= TARGETS["share_of_execsnoop"])])
     return rows
 
 
@@ -215,8 +202,8 @@ def targets_table(results: dict) -> str:
                      verdict(lost == 0 and rate >= TARGETS["events_per_second"])])
         rows.append(["reader stopped for 1 s: every lost event counted", "tests/ring_kernel_test.cpp, on every kernel",
                      "met where it passes"])
-        batch, single = (figures[f"engine/hash/waggle_{name}"]["per_second"]["median"] for name in ("batch", "one_by_one"))
-        ring = figures["engine/ring/waggle"]["per_second"]["median"]
+        batch, single = (figures[f"engine/hash_{name}"]["per_second"]["median"] for name in ("batch", "one_by_one"))
+        ring = figures["engine/ring"]["per_second"]["median"]
         rows.append(["engine: 64-byte records from a full ring above 10 M/s/core", count(ring), verdict(ring > TARGETS["ring"])])
         rows.append(["engine: a hash map in batches at least 5 times as fast as one by one", f"{batch / single:.1f} times",
                      verdict(batch >= TARGETS["batch_gain"] * single)])

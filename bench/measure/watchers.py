@@ -31,7 +31,9 @@ class Watcher:
         if not shutil.which(self.command[0]):
             raise CannotRun(f"{self.command[0]} is not installed")
         self.output = tempfile.TemporaryFile(prefix="waggle-bench-")
-        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output)
+        # bcc's tools are Python, which would keep their first line to itself.
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output,
+                                        env={**os.environ, "PYTHONUNBUFFERED": "1"})
         deadline = time.monotonic() + (300 if os.environ.get("WAGGLE_VM") else 30)
         while self.ready not in self.text() or not self.programs():
             if self.process.poll() is not None:

@@ -3,10 +3,9 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
-#include <cstring>
 #include <ctime>
 #include <optional>
+#include <utility>
 
 #include "base/text.h"
 #include "base/units.h"
@@ -41,8 +40,8 @@ constexpr Schema schema = {"bpftrace",
                            sizeof(bpftrace_event), fields, true};
 constexpr const Schema* all_schemas[] = {&schema};
 
-constexpr std::uint64_t start_ms = 120'000;  // it compiles first; an emulated machine is slow
-constexpr std::uint64_t end_ms = 60'000;     // printing large maps with their symbols takes a while
+constexpr std::uint64_t start_limit_ns = 120'000'000'000;  // it compiles first; an emulated machine is slow
+constexpr std::uint64_t step_ms = 100;
 constexpr std::string_view not_seen = "What the script would have said.";
 
 std::uint64_t monotonic_ns() {
@@ -65,16 +64,23 @@ class Bpftrace final : public Sensor {
         Result<BpftraceScript> started = BpftraceScript::start(file_);
         if (!started) return started.error();
         script_.emplace(std::move(*started));
-        const std::uint64_t until_ns = monotonic_ns() + start_ms * 1'000'000;
+        const std::uint64_t until_ns = monotonic_ns() + start_limit_ns;
         while (probes_ == 0 && !script_->ended()) {
-            const std::uint64_t now_ns = monotonic_ns();
-            if (now_ns >= until_ns || !script_->wait((until_ns - now_ns) / 1'000'000 + 1)) {
+            const bool stopped = options.stop && options.stop->load(std::memory_order_relaxed);
+            if (stopped || monotonic_ns() >= until_ns) {
                 script_.reset();
-                return Error{fmt::format("bpftrace did not begin with {}", escape_control(file_))};
+                return Error{stopped ? "interrupted"
+                                     : fmt::format("bpftrace did not begin with {}", escape_control(file_))};
             }
-            keep();
+            script_->wait(step_ms);
+            // Lines that come with the news that it attaches wait for the first drain.
+            script_->read_lines([this](std::string_view line) {
+                const BpftraceLine said = read_bpftrace_line(line, 0, [](std::span<const Bytes>) {});
+                probes_ += said.probes;
+                if (said.probes == 0) kept_.emplace_back(line);
+            });
         }
-        if (script_->ended() && !script_->failure().empty()) {
+        if (!script_->failure().empty()) {
             Error refused{fmt::format("bpftrace: {}", escape_control(script_->failure())), ErrorKind::usage};
             script_.reset();
             return refused;
@@ -85,26 +91,35 @@ class Bpftrace final : public Sensor {
 
     int ready_fd() const override { return script_->fd(); }
     void drain(const RecordSink& sink) override {
-        for (const std::vector<std::uint64_t>& words : kept_) {
-            const Bytes record(std::as_bytes(std::span(words)));
-            sink({&record, 1});
-        }
-        kept_.clear();
-        take(sink);
+        const std::uint64_t now_ns = monotonic_ns();
+        const auto take = [&](std::string_view line) {
+            const BpftraceLine said = read_bpftrace_line(line, now_ns, sink);
+            probes_ += said.probes;
+            lost_ += said.lost;
+        };
+        for (const std::string& line : std::exchange(kept_, {})) take(line);
+        script_->read_lines(take);
     }
-    bool prepare_to_wait() override { return !script_->wait(0) || script_->ended(); }
+    bool prepare_to_wait() override { return script_->ended() || !script_->wait(0); }
     void snapshot(const RecordSink&) override {}
 
-    void finish() override {
-        script_->ask_to_end();
-        const std::uint64_t until_ns = monotonic_ns() + end_ms * 1'000'000;
-        while (!script_->ended()) {
-            if (monotonic_ns() >= until_ns) script_->kill();
-            script_->wait(100);
-            keep();
-        }
+    bool finish() override {
+        script_->ask_to_end(monotonic_ns());
+        return ended();
     }
     bool ended() const override { return script_->ended() && kept_.empty(); }
+    std::vector<std::string> problems() const override {
+        std::vector<std::string> out;
+        if (!script_) return out;
+        if (!script_->failure().empty())
+            out.push_back(fmt::format("bpftrace: {}", escape_control(script_->failure())));
+        else if (script_->was_asked_to_end() && !script_->ended())
+            out.push_back(fmt::format("bpftrace did not end when asked: what {} tells at its end is missing",
+                                      escape_control(file_)));
+        for (const std::string& warning : script_->warnings())
+            out.push_back(fmt::format("bpftrace: {}", escape_control(warning)));
+        return out;
+    }
 
     std::vector<HookUse> hooks() const override {
         const std::string program = BpftraceScript::program();
@@ -123,27 +138,9 @@ class Bpftrace final : public Sensor {
     }
 
   private:
-    void take(const RecordSink& sink) {
-        const std::uint64_t now_ns = monotonic_ns();
-        script_->read_lines([&](std::string_view line) {
-            const BpftraceLine said = read_bpftrace_line(line, now_ns, sink);
-            probes_ += said.probes;
-            lost_ += said.lost;
-        });
-    }
-    // What comes while nobody takes it, at the start and at the end, is for the next drain.
-    void keep() {
-        take([this](std::span<const Bytes> records) {
-            for (const Bytes record : records) {
-                std::vector<std::uint64_t>& words = kept_.emplace_back((record.size() + 7) / 8);
-                std::memcpy(words.data(), record.data(), record.size());
-            }
-        });
-    }
-
     std::string file_;
     std::optional<BpftraceScript> script_;
-    std::vector<std::vector<std::uint64_t>> kept_;
+    std::vector<std::string> kept_;
     std::uint64_t probes_ = 0, lost_ = 0;
 };
 

@@ -14,8 +14,9 @@ struct BpftraceLine {
     std::uint64_t lost = 0;    // ... that so many events were lost
 };
 
-// Hands the records of one line to `sink`, all at once; a line that is no JSON is a text of output "stdout".
-// `time_ns` is CLOCK_MONOTONIC. Texts beyond 4,096 bytes are cut there and end in "...".
+// Hands the records of one line to `sink`, many at once, but the buckets of one distribution never apart.
+// Entries come in bpftrace's order, equal keys included. A line that is no JSON, or breaks off, is a text of
+// output "stdout". `time_ns` is CLOCK_MONOTONIC. Texts beyond 4,096 bytes are cut there and end in "...".
 BpftraceLine read_bpftrace_line(std::string_view line, std::uint64_t time_ns, const RecordSink& sink);
 
 }  // namespace waggle::sensors

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -21,7 +22,10 @@
 namespace waggle::sensors {
 namespace {
 
-constexpr std::size_t line_limit = 1u << 20;
+constexpr std::size_t line_limit = 64u << 20;
+constexpr std::size_t bytes_at_once = 1u << 20;
+constexpr std::size_t most_warnings = 5;
+constexpr std::uint64_t ask_again_ns = 1'000'000'000;
 constexpr std::size_t errors_limit = 16u << 10;
 constexpr const char* tracefs = "/sys/kernel/tracing";
 
@@ -42,16 +46,22 @@ constexpr const char* tracefs = "/sys/kernel/tracing";
     ::_exit(127);
 }
 
-// "x.bt:1:8-14: ERROR: Unknown function: nosuch", the first of them. bpftrace also calls it an error that it
-// cannot raise a limit which it does not need.
+// The lines of its stderr that say something. bpftrace calls it an error that it cannot raise a limit which
+// it does not need.
+std::vector<std::string_view> lines_of(std::string_view errors) {
+    std::vector<std::string_view> out;
+    for (const std::string_view line : split(errors, '\n'))
+        if (!trim(line).empty() && line.find("RLIMIT_MEMLOCK") == std::string_view::npos)
+            out.push_back(trim(line));
+    return out;
+}
+
+// "x.bt:1:8-14: ERROR: Unknown function: nosuch", the first of them; else the first line.
 std::string first_error(std::string_view errors) {
-    std::string_view first;
-    for (const std::string_view line : split(errors, '\n')) {
-        if (trim(line).empty() || line.find("RLIMIT_MEMLOCK") != std::string_view::npos) continue;
-        if (line.find("ERROR") != std::string_view::npos) return std::string(trim(line));
-        if (first.empty()) first = trim(line);
-    }
-    return std::string(first);
+    const std::vector<std::string_view> lines = lines_of(errors);
+    const auto is_error = [](std::string_view line) { return line.find("ERROR") != std::string_view::npos; };
+    const auto found = std::ranges::find_if(lines, is_error);
+    return std::string(found != lines.end() ? *found : lines.empty() ? std::string_view() : lines.front());
 }
 
 }  // namespace
@@ -87,6 +97,7 @@ Result<BpftraceScript> BpftraceScript::start(const std::string& file) {
     script.pid_ = ::fork();
     if (script.pid_ == 0)
         become_bpftrace(installed.c_str(), file.c_str(), out_end.get(), err_end.get(), self);
+    if (script.pid_ > 0) ::setpgid(script.pid_, script.pid_);  // whoever of the two comes first
     if (script.pid_ < 0) return Error{fmt::format("cannot run bpftrace: {}", std::strerror(errno))};
     return script;
 }
@@ -100,13 +111,14 @@ BpftraceScript::BpftraceScript(BpftraceScript&& other) noexcept
       failure_(std::move(other.failure_)),
       lines_too_long_(other.lines_too_long_),
       skipping_(other.skipping_),
-      asked_(other.asked_),
+      asked_ns_(other.asked_ns_),
       ended_(other.ended_) {}
 
 BpftraceScript::~BpftraceScript() {
     if (pid_ <= 0) return;
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
+    ::kill(-pid_, SIGKILL);  // bpftrace can be a shell's script that starts the real one
+    while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+    }
 }
 
 void BpftraceScript::read_errors() {
@@ -115,20 +127,20 @@ void BpftraceScript::read_errors() {
         if (errors_.size() < errors_limit) errors_.append(buffer, static_cast<std::size_t>(got));
 }
 
-bool BpftraceScript::read_lines(const std::function<void(std::string_view)>& line) {
-    if (ended_) return false;
+void BpftraceScript::read_lines(const std::function<void(std::string_view)>& line) {
+    if (ended_) return;
     read_errors();
     char buffer[64u << 10];
     std::size_t taken = 0;
-    while (taken < line_limit) {
+    while (taken < bytes_at_once) {
         const ssize_t got = ::read(out_.get(), buffer, sizeof buffer);
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return false;  // nothing more for now
+        if (got < 0) return;  // nothing more for now
         if (got == 0) {
             if (!part_.empty()) line(part_);
             part_.clear();
             reap();
-            return false;
+            return;
         }
         taken += static_cast<std::size_t>(got);
         std::string_view rest(buffer, static_cast<std::size_t>(got));
@@ -150,7 +162,6 @@ bool BpftraceScript::read_lines(const std::function<void(std::string_view)>& lin
             part_.clear();
         }
     }
-    return true;
 }
 
 bool BpftraceScript::wait(std::uint64_t timeout_ms) const {
@@ -158,13 +169,20 @@ bool BpftraceScript::wait(std::uint64_t timeout_ms) const {
     return ::poll(ready, 2, static_cast<int>(timeout_ms)) > 0;
 }
 
-void BpftraceScript::ask_to_end() {
-    if (pid_ > 0 && !asked_) ::kill(pid_, SIGINT);
-    asked_ = true;
+// SIGTERM, which it takes as it does SIGINT; but after the first SIGINT a second one would cut off its last
+// words.
+void BpftraceScript::ask_to_end(std::uint64_t now_ns) {
+    if (pid_ <= 0 || (asked_ns_ != 0 && now_ns < asked_ns_ + ask_again_ns)) return;
+    asked_ns_ = now_ns;
+    ::kill(-pid_, SIGTERM);
 }
 
-void BpftraceScript::kill() {
-    if (pid_ > 0) ::kill(pid_, SIGKILL);
+std::vector<std::string> BpftraceScript::warnings() const {
+    std::vector<std::string> out;
+    for (const std::string_view line : lines_of(errors_))
+        if (line.find("WARNING") != std::string_view::npos && out.size() < most_warnings)
+            out.emplace_back(line);
+    return out;
 }
 
 // Its output is closed: it has ended, or is about to.
@@ -177,6 +195,11 @@ void BpftraceScript::reap() {
     read_errors();
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
     failure_ = first_error(errors_);
+    // Asked to end, it ends with a code of its own or by the very signal, according to its age.
+    if (was_asked_to_end() && failure_.find("ERROR") == std::string::npos) {
+        failure_.clear();
+        return;
+    }
     if (failure_.empty())
         failure_ = WIFSIGNALED(status) ? fmt::format("it was ended by signal {}", WTERMSIG(status))
                                        : fmt::format("it ended with code {}", WEXITSTATUS(status));

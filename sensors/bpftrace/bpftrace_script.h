@@ -9,6 +9,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "waggle/owned_fd.h"
 #include "waggle/result.h"
@@ -29,18 +30,22 @@ class BpftraceScript {
 
     int fd() const { return out_.get(); }  // readable when it has said something, or has ended
 
-    // Hands over each whole line that is there; those beyond 1 MiB are left out and counted. At most about
-    // 1 MiB at once: true says to call again.
-    bool read_lines(const std::function<void(std::string_view)>& line);
-    // Until there is something to read, or it has ended. False: the time is over, or a signal came.
+    // Hands over each whole line that is there, at most about 1 MiB of them at once. A map is one line,
+    // whatever its size; lines beyond 64 MiB are left out and counted.
+    void read_lines(const std::function<void(std::string_view)>& line);
+    // Whether there is something to read within this time, be it its end.
     bool wait(std::uint64_t timeout_ms) const;
-    void ask_to_end();  // as Ctrl-C does: it prints its maps and ends
-    void kill();
+    // As Ctrl-C does: it prints its maps and ends. Asked anew each second, since it hears it only between two
+    // events.
+    void ask_to_end(std::uint64_t now_ns);
 
     bool ended() const { return ended_; }  // it said its last and is gone
     std::uint64_t lines_too_long() const { return lines_too_long_; }
-    // Why it ended, where that was not its own wish: its first error, or its exit code. Empty while it runs.
+    bool was_asked_to_end() const { return asked_ns_ != 0; }
+    // Why it ended, where that was nobody's wish: its first error, or its exit code. Empty while it runs.
     const std::string& failure() const { return failure_; }
+    // What it warned of, at most a few lines.
+    std::vector<std::string> warnings() const;
 
   private:
     BpftraceScript() = default;
@@ -54,7 +59,7 @@ class BpftraceScript {
     std::string failure_;
     std::uint64_t lines_too_long_ = 0;
     bool skipping_ = false;  // the rest of a line that is too long
-    bool asked_ = false;
+    std::uint64_t asked_ns_ = 0;
     bool ended_ = false;
 };
 

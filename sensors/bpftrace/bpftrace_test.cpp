@@ -50,7 +50,7 @@ TEST(BpftraceLines, a_map_gives_a_row_for_each_entry) {
     EXPECT_THAT(rows_of(R"({"type": "map", "data": {"@b": {"k,2": 3, "m": -4}}})"),
                 ElementsAre("map|@b|k,2|3|||", "map|@b|m|-4|||"));
     EXPECT_THAT(rows_of(R"({"type": "map", "data": {"@s": "text"}})"), ElementsAre("map|@s|||||text"));
-    EXPECT_THAT(rows_of(R"({"type": "map", "data": {"@t": [1,2]}})"), ElementsAre("map|@t|||||[1,2]"));
+    EXPECT_THAT(rows_of(R"({"type": "map", "data": {"@t": [1,2]}})"), ElementsAre("map|@t|||||[1, 2]"));
     EXPECT_THAT(rows_of(R"({"type": "map", "data": {"@big": 18446744073709551615}})"),
                 ElementsAre("map|@big|||||18446744073709551615"))
         << "no number of ours holds it";
@@ -72,8 +72,27 @@ TEST(BpftraceLines, stats_are_three_figures_whatever_the_keys_are_called) {
         rows_of(R"({"type": "stats", "data": {"@s": {"q": {"count": 1, "average": 4, "total": 4}}}})"),
         ElementsAre("stats|@s|q|1|||count", "stats|@s|q|4|||average", "stats|@s|q|4|||total"));
     EXPECT_THAT(rows_of(R"({"type": "map", "data": {"@m": {"count": 1, "average": 4, "total": 4}}})"),
-                ElementsAre("map|@m|average|4|||", "map|@m|count|1|||", "map|@m|total|4|||"))
+                ElementsAre("map|@m|count|1|||", "map|@m|average|4|||", "map|@m|total|4|||"))
         << "a map may have such keys";
+    EXPECT_THAT(rows_of(R"({"type": "stats", "data": {"@v": 9, "@w": {"a": 3}}})"),
+                ElementsAre("stats|@v||9|||", "stats|@w|a|3|||"))
+        << "avg() is one figure";
+}
+
+TEST(BpftraceLines, equal_keys_are_entries_of_their_own_in_bpftraces_order) {
+    EXPECT_THAT(rows_of(R"({"type": "map", "data": {"@k": {"z": 1, "a": 2, "z": 3}}})"),
+                ElementsAre("map|@k|z|1|||", "map|@k|a|2|||", "map|@k|z|3|||"));
+}
+
+TEST(BpftraceLines, bytes_beyond_ascii_are_what_they_were) {
+    EXPECT_THAT(rows_of(R"({"type": "printf", "data": "\uffffffc3\uffffff84 \uffffffc3"})"),
+                ElementsAre("printf||||||\xc3\x84 \xef\xbf\xbd"))
+        << "a whole letter, and the half of one";
+    EXPECT_THAT(rows_of("{\"type\": \"printf\", \"data\": \"\xc3\x84 \xc3\"}"),
+                ElementsAre("printf||||||\xc3\x84 \xef\xbf\xbd"));
+    EXPECT_THAT(rows_of(R"({"type": "printf", "data": "\\uffffffc3 \u0041"})"),
+                ElementsAre("printf||||||\\\\uffffffc3 A"))
+        << "a backslash that was printed";
 }
 
 TEST(BpftraceLines, what_is_no_row_is_counted) {
@@ -93,17 +112,15 @@ TEST(BpftraceLines, what_is_no_json_is_a_text) {
     const std::string deep =
         R"({"type": "map", "data": {"@d": )" + std::string(5'000, '[') + std::string(5'000, ']') + "}}";
     EXPECT_EQ(rows_of(deep).size(), 1u);
+    EXPECT_THAT(rows_of(R"({"type": "map", "data": {"@a": 1, "@b)"),
+                ElementsAre("map|@a||1|||", R"(stdout||||||{"type": "map", "data": {"@a": 1, "@b)"))
+        << "what was read before it broke off is said";
 }
 
 TEST(BpftraceLines, a_long_text_is_cut_and_says_so) {
-    const auto sensor = make_bpftrace();
-    read_bpftrace_line(R"({"type": "printf", "data": ")" + std::string(10'000, 'x') + "\"}", 7,
-                       [&](std::span<const Bytes> records) {
-                           const Result<Row> row = sensor->read(records.front());
-                           ASSERT_TRUE(row);
-                           EXPECT_EQ(row->text("text").size(), 4096u);
-                           EXPECT_TRUE(row->text("text").ends_with("x..."));
-                       });
+    const auto rows = rows_of(R"({"type": "printf", "data": ")" + std::string(10'000, 'x') + "\"}");
+    ASSERT_EQ(rows.size(), 1u);
+    EXPECT_EQ(rows[0], "printf||||||" + std::string(4093, 'x') + "...");
 }
 
 TEST(Bpftrace, runs_only_with_a_script) {

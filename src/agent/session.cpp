@@ -24,6 +24,8 @@ constexpr std::uint64_t longest_wait_ns = 100'000'000;  // so that done() and a 
 // While records keep coming the ring is read at this pace and asks for no wake-ups, which would cost the
 // watched programs six times the record itself.
 constexpr std::uint64_t pace_ns = 10'000'000;
+constexpr std::uint64_t longest_finish_ns =
+    60 * second_ns;  // printing large maps with their symbols takes a while
 
 std::string names_of_rooms() {
     std::string out;
@@ -268,9 +270,35 @@ void Session::run(std::uint64_t until_ns, const std::atomic<bool>& stop, const C
             wait(until_ns);
         }
     }
-    for (const std::unique_ptr<Sensor>& sensor : sensors_) sensor->finish();
-    drain_all(callbacks);
+    finish(callbacks);
     snapshot_all(callbacks);
+}
+
+// All are drained while one of them still tells what it tells only at its end.
+void Session::finish(const Callbacks& callbacks) {
+    const std::uint64_t until_ns = clock_.monotonic_ns() + longest_finish_ns;
+    for (;;) {
+        bool finished = true;
+        for (const std::unique_ptr<Sensor>& sensor : sensors_) finished &= sensor->finish();
+        drain_all(callbacks);
+        const std::uint64_t now = clock_.monotonic_ns();
+        if (finished || now >= until_ns) return;
+        if (now >= next_snapshot_ns_) {
+            snapshot_all(callbacks);
+            next_snapshot_ns_ = now + second_ns;
+        }
+        const timespec pause{0, static_cast<long>(pace_ns)};
+        nanosleep(&pause, nullptr);
+    }
+}
+
+std::vector<std::string> Session::problems() const {
+    std::vector<std::string> out = problems_;
+    for (const std::unique_ptr<Sensor>& sensor : sensors_)
+        for (std::string& problem : sensor->problems()) out.push_back(std::move(problem));
+    for (const std::unique_ptr<FactTable>& fact : store_->facts())
+        if (fact->was_read() && !fact->problem().empty()) out.push_back(fact->problem());
+    return out;
 }
 
 explain::Answer Session::answer(std::string_view topic) {
@@ -284,9 +312,7 @@ explain::Answer Session::answer(std::string_view topic) {
     if (writer_)
         for (const std::unique_ptr<FactTable>& fact : store_->facts()) fact->read();
     rules_->ask(store_->sql(), topic, answer);
-    std::vector<std::string> problems = problems_;
-    for (const std::unique_ptr<FactTable>& fact : store_->facts())
-        if (fact->was_read() && !fact->problem().empty()) problems.push_back(fact->problem());
+    const std::vector<std::string> problems = this->problems();
     if (writer_) write_moment(answer, topic, problems);
     look_around(answer.window.to_ns);
     answer.problems.insert(answer.problems.begin(), problems.begin(), problems.end());

@@ -54,6 +54,9 @@ class Session {
     std::span<const std::unique_ptr<Sensor>> sensors() const { return sensors_; }
     std::uint64_t started_ns() const { return started_ns_; }
     std::vector<explain::SensorCoverage> coverage() const;
+    // What an answer must say besides: sensors that did not start, facts that were not read whole. Sentences
+    // without the full stop.
+    std::vector<std::string> problems() const;
     explain::Window window() const;
 
     // Reads the growing counters that the topic's rules look at, so that the answer can say what was added
@@ -84,6 +87,7 @@ class Session {
     void take(std::size_t sensor, std::span<const Bytes> records, const Callbacks& callbacks);
     bool drain_all(const Callbacks& callbacks);
     void snapshot_all(const Callbacks& callbacks);
+    void finish(const Callbacks& callbacks);
     void note_losses();
     Counts counts_of(std::size_t sensor) const;
     void mark();

@@ -124,6 +124,7 @@ Result<agent::SessionOptions> session_options(const Options& options, std::vecto
     out.start.only_pid = options.pid;
     out.start.only_comm = options.comm;
     out.start.script = options.script;
+    out.start.stop = &interrupted;
     if (mode == Mode::events) out.start.ring_bytes = 8u << 20;
     out.memory_bytes = std::size_t{options.memory_mib} << 20;
     out.user_rules = {"/etc/waggle/rules.d"};
@@ -131,6 +132,10 @@ Result<agent::SessionOptions> session_options(const Options& options, std::vecto
     if (!cgroup_id) return cgroup_id.error();
     out.start.only_cgroup_id = *cgroup_id;
     return out;
+}
+
+bool script_failed(const std::unique_ptr<Sensor>& sensor) {
+    return sensor->on_request() && sensor->hooks().front().hook.empty();
 }
 
 Result<std::unique_ptr<agent::Session>> start_session(const agent::SessionOptions& options) {

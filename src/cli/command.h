@@ -68,6 +68,9 @@ Result<agent::SessionOptions> session_options(const Options& options, std::vecto
 // A session for these options, or the sentence that says which capability is missing.
 Result<std::unique_ptr<agent::Session>> start_session(const agent::SessionOptions& options);
 
+// Whether this sensor runs only on request, and what it was asked to run failed; problems() says why.
+bool script_failed(const std::unique_ptr<Sensor>& sensor);
+
 // The commands. Each gives the exit code.
 int run_live(const Options& options);
 int run_why(const Options& options);

@@ -32,6 +32,18 @@ struct Said {
     bool is_bucket() const { return lowest != null_i64 || highest != null_i64; }
 };
 
+// A line as the script laid it out: a tab is one, everything else that moves a cursor is escaped.
+std::string printed(std::string_view line) {
+    std::string out;
+    bool first = true;
+    for (const std::string_view part : split(line, '\t')) {
+        if (!first) out += '\t';
+        out += escape_control(part);
+        first = false;
+    }
+    return out;
+}
+
 std::string indented(std::string_view text) {
     std::string out;
     for (const std::string_view line : split(text, '\n'))
@@ -93,7 +105,7 @@ std::string in_words(std::span<const Row> rows, std::size_t width) {
                 ++to;
             out += distribution(std::span(said).subspan(from, to - from), width);
         } else if (first.map.empty()) {
-            for (const std::string_view line : split(first.text, '\n')) out += escape_control(line) + "\n";
+            for (const std::string_view line : split(first.text, '\n')) out += printed(line) + "\n";
         } else if (first.text.find('\n') != std::string_view::npos) {
             out += name_of(first) + ":\n" + key_below(first) + indented(first.text);
         } else {
@@ -119,6 +131,7 @@ Result<void> check(const Options& options) {
     if (options.stack) return refuse("--stack");
     if (!options.filter.empty()) return refuse("--filter");
     if (options.count) return refuse("--count");
+    if (!options.count_by.empty()) return refuse("--by");
     if (!options.hist_of.empty()) return refuse("--hist");
     return {};
 }
@@ -156,8 +169,8 @@ int run_script(const Options& options) {
     callbacks.done = [&] { return ended; };
     session.run(options.for_ns ? session.started_ns() + options.for_ns : UINT64_MAX, interrupted, callbacks);
     const Sensor& sensor = *session.sensors().front();
-    for (const HookUse& use : sensor.hooks())
-        if (use.hook.empty()) return fail({fmt::format("bpftrace: {}", use.reason)});
+    for (const std::string& problem : session.problems()) fmt::print(stderr, "waggle: {}.\n", problem);
+    if (script_failed(session.sensors().front())) return exit_failed;
     if (options.json) return exit_fine;
     std::string lost;
     for (const Loss& loss : sensor.losses())

@@ -22,21 +22,25 @@ bool is_events(const Schema& schema) {
                         [](const Field& field) { return (field.traits & trait_cumulative) != 0; });
 }
 
-std::string loss_sentence(const agent::Session& session) {
-    std::uint64_t seen = 0, lost = 0;
+// "1,234 lost (process: 1,234 ring full)"; "0 lost" where nothing was.
+std::string loss_words(const agent::Session& session) {
+    std::uint64_t lost = 0;
     std::string causes;
-    for (const explain::SensorCoverage& part : session.coverage()) {
-        seen += part.seen;
+    for (const explain::SensorCoverage& part : session.coverage())
         for (const Loss& loss : part.lost) {
             if (loss.count == 0) continue;
             lost += loss.count;
             causes += fmt::format("{}{}: {} {}", causes.empty() ? " (" : ", ", part.sensor,
                                   format_count(static_cast<std::int64_t>(loss.count)), loss.cause);
         }
-    }
     if (!causes.empty()) causes += ")";
-    return fmt::format("{}, {} lost{}.\n", counted(seen, "row"),
-                       format_count(static_cast<std::int64_t>(lost)), causes);
+    return fmt::format("{} lost{}", format_count(static_cast<std::int64_t>(lost)), causes);
+}
+
+std::string loss_sentence(const agent::Session& session) {
+    std::uint64_t seen = 0;
+    for (const explain::SensorCoverage& part : session.coverage()) seen += part.seen;
+    return fmt::format("{}, {}.\n", counted(seen, "row"), loss_words(session));
 }
 
 std::uint64_t end_of(const agent::Session& session, const Options& options) {
@@ -193,7 +197,12 @@ int run_hist(const Options& options) {
 int run_query(const Options& options) {
     const std::string& sql = options.words.front();
     const std::size_t most = options.rows ? options.rows : 10'000;
+    if (!options.recording.empty() && !options.script.empty())
+        return fail({"--recording asks what was, --bpftrace what is: one of them", ErrorKind::usage});
     Result<explain::ResultSet> result = Error{};
+    std::vector<std::string> problems;
+    std::string lost;
+    bool whole = true;
     if (!options.recording.empty()) {
         Result<std::unique_ptr<agent::Replay>> replay = agent::Replay::open(options.recording);
         if (!replay) return fail(replay.error());
@@ -219,14 +228,17 @@ int run_query(const Options& options) {
         session.store().begin_moment(window,
                                      window.from_ns - std::min<std::uint64_t>(window.from_ns, 1'000'000'000));
         result = session.store().sql().query(sql, {}, most);
-        for (const auto& fact : session.store().facts())
-            if (fact->was_read() && !fact->problem().empty())
-                fmt::print(stderr, "waggle: {}.\n", fact->problem());
+        problems = session.problems();
+        whole = std::ranges::none_of(session.sensors(), script_failed);
+        lost = loss_words(session);
+        if (lost == "0 lost") lost.clear();
     }
     if (!result) return fail({result.error().message, ErrorKind::usage});
     print(result_text(*result, options));
     if (result->cut) fmt::print(stderr, "waggle: only the first {} rows; --rows N gives more.\n", most);
-    return exit_fine;
+    for (const std::string& problem : problems) fmt::print(stderr, "waggle: {}.\n", problem);
+    if (!lost.empty()) fmt::print(stderr, "waggle: these rows are not all: {}.\n", lost);
+    return whole ? exit_fine : exit_failed;
 }
 
 }  // namespace waggle::cli

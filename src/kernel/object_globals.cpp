@@ -75,14 +75,42 @@ Judged judge(const btf_type* type, GlobalType wanted) {
 
 }  // namespace
 
+std::optional<Object::State::Place> Object::State::find_symbol(std::string_view variable,
+                                                               const std::set<std::string_view>& described,
+                                                               std::vector<std::string_view>& known) const {
+    const Result<kernel::ElfFile> file = kernel::ElfFile::parse(elf);
+    if (!file) return {};
+    for (const kernel::ElfSymbol& symbol : file->symbols()) {
+        if (symbol.type != STT_OBJECT || symbol.section >= file->sections().size()) continue;
+        const kernel::ElfSection& section = file->sections()[symbol.section];
+        if (section.name.empty() || described.contains(section.name) || symbol.value > section.size ||
+            symbol.size > section.size - symbol.value)
+            continue;
+        bpf_map* map = nullptr;
+        bpf_object__for_each_map(map, object) {
+            if (!bpf_map__is_internal(map) || !std::string_view(bpf_map__name(map)).ends_with(section.name) ||
+                section.size > UINT32_MAX)
+                continue;
+            known.push_back(symbol.name);
+            if (variable == symbol.name)
+                return Place{map, static_cast<std::uint32_t>(symbol.value),
+                             static_cast<std::uint32_t>(symbol.size), 0};
+        }
+    }
+    return {};
+}
+
 Result<Object::State::Place> Object::State::find_global(std::string_view variable) const {
     const btf* types = bpf_object__btf(object);
     std::vector<std::string_view> known;
+    std::set<std::string_view> described;
     for (__u32 id = 1; types && id < btf__type_cnt(types); ++id) {
         const btf_type* section = btf__type_by_id(types, id);
         if (!btf_is_datasec(section)) continue;
         const char* section_text = btf__name_by_offset(types, section->name_off);
         const std::string_view section_name = section_text ? section_text : "";
+        if (section_name.empty()) continue;
+        described.insert(section_name);
         const btf_var_secinfo* info = btf_var_secinfos(section);
         for (int i = 0; i < btf_vlen(section); ++i, ++info) {
             const btf_type* var = btf__type_by_id(types, info->type);
@@ -98,22 +126,9 @@ Result<Object::State::Place> Object::State::find_global(std::string_view variabl
             }
         }
     }
-    // Built without BTF (a release build of Rust): the symbols name globals too, but not their types.
-    const Result<kernel::ElfFile> file = kernel::ElfFile::parse(elf);
-    if (!file) return file.error();
-    for (const kernel::ElfSymbol& symbol : file->symbols()) {
-        if (symbol.type != STT_OBJECT || symbol.section >= file->sections().size()) continue;
-        bpf_map* map = nullptr;
-        bpf_object__for_each_map(map, object) {
-            if (!bpf_map__is_internal(map) ||
-                !std::string_view(bpf_map__name(map)).ends_with(file->sections()[symbol.section].name))
-                continue;
-            known.push_back(symbol.name);
-            if (variable == symbol.name)
-                return Place{map, static_cast<std::uint32_t>(symbol.value),
-                             static_cast<std::uint32_t>(symbol.size), 0};
-        }
-    }
+    // In a section without BTF (a release build of Rust has none) the symbols name globals too, but not their
+    // types.
+    if (const std::optional<Place> place = find_symbol(variable, described, known)) return *place;
     return Error{fmt::format("{} has no global named {}{}", name, escape_control(variable),
                              kernel::did_you_mean(variable, known))};
 }

@@ -78,6 +78,9 @@ struct Object::State {
         std::uint32_t type;  // in the object's BTF; 0: not known
     };
     Result<Place> find_global(std::string_view variable) const;
+    // By the symbols of the sections that BTF does not describe; adds their names to `known`.
+    std::optional<Place> find_symbol(std::string_view variable, const std::set<std::string_view>& described,
+                                     std::vector<std::string_view>& known) const;
     Result<Place> find_global(std::string_view variable, std::size_t size, GlobalType type) const;
     Result<void> write_constant(std::string_view variable, Bytes value, GlobalType type) const;
 };

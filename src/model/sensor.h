@@ -3,6 +3,7 @@
 // flag or output; the agent drives it from one thread.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -23,11 +24,12 @@ enum class Mode : std::uint8_t { aggregate, events };
 
 struct StartOptions {
     Mode mode = Mode::aggregate;
-    std::uint32_t only_pid = 0;           // 0 = all; only events of this process cross the ring
-    std::uint64_t only_cgroup_id = 0;     // 0 = all
-    std::string only_comm;                // empty = all; at most 15 characters
-    std::uint32_t ring_bytes = 1u << 20;  // a power of two
-    std::string script;                   // for a sensor that runs one: its file
+    std::uint32_t only_pid = 0;               // 0 = all; only events of this process cross the ring
+    std::uint64_t only_cgroup_id = 0;         // 0 = all
+    std::string only_comm;                    // empty = all; at most 15 characters
+    std::uint32_t ring_bytes = 1u << 20;      // a power of two
+    std::string script;                       // for a sensor that runs one: its file
+    const std::atomic<bool>* stop = nullptr;  // given: true ends a start that takes long
 };
 
 class Sensor {
@@ -57,10 +59,12 @@ class Sensor {
     // Hands over what was counted since the last snapshot.
     virtual void snapshot(const RecordSink& sink) = 0;
 
-    // The watching is over: what it tells only at its end comes with the next drain.
-    virtual void finish() {}
+    // The watching is over. False: it has more to tell; drain, and ask again.
+    virtual bool finish() { return true; }
     // Nothing will come any more.
     virtual bool ended() const { return false; }
+    // What every answer must say besides its coverage, a sentence each, without the full stop.
+    virtual std::vector<std::string> problems() const { return {}; }
 
     virtual std::vector<HookUse> hooks() const = 0;
     virtual std::vector<Loss> losses() const = 0;

@@ -254,8 +254,11 @@ void Session::wait(std::uint64_t until_ns) {
 }
 
 void Session::run(std::uint64_t until_ns, const std::atomic<bool>& stop, const Callbacks& callbacks) {
-    const auto over = [this](const std::unique_ptr<Sensor>& sensor) { return sensor->ended(); };
-    while (!stop.load(std::memory_order_relaxed) && !std::all_of(sensors_.begin(), sensors_.end(), over)) {
+    // What was started for a script ends with it.
+    const auto over = [this] {
+        return std::ranges::any_of(sensors_, [](const auto& sensor) { return sensor->ended(); });
+    };
+    while (!stop.load(std::memory_order_relaxed) && !over()) {
         const std::uint64_t now = clock_.monotonic_ns();
         if (now >= until_ns || (callbacks.done && callbacks.done())) break;
         if (now >= next_snapshot_ns_) {

@@ -42,8 +42,8 @@ class Session {
     static Result<std::unique_ptr<Session>> start(const SessionOptions& options, const Clock& clock);
     ~Session();
 
-    // Drives everything until `until_ns` (CLOCK_MONOTONIC), `stop`, callbacks.done or the sensors' own end.
-    // Takes a last snapshot before it returns.
+    // Drives everything until `until_ns` (CLOCK_MONOTONIC), `stop`, callbacks.done or the end of a sensor
+    // that ends by itself. Takes a last snapshot before it returns.
     void run(std::uint64_t until_ns, const std::atomic<bool>& stop, const Callbacks& callbacks);
 
     // The rules' answer for this moment; `topic` "" = all.

@@ -46,7 +46,7 @@ class ScriptKernel : public testing::Test {
 
 TEST_F(ScriptKernel, its_last_words_are_said_as_a_whole_and_safe_on_a_terminal) {
     const Outcome outcome =
-        waggle("probe --for 300ms --bpftrace " +
+        waggle("probe --for 3s --bpftrace " +
                script("BEGIN { printf(\"tab\\there\\n\"); printf(\"%c[2J\\n\", 27);\n"
                       "  @h = hist(3); @h = hist(300); @n[\"a b\"] = 7; @s = stats(4); }\n"));
     EXPECT_EQ(outcome.code, 0) << outcome.text;
@@ -74,13 +74,13 @@ TEST_F(ScriptKernel, json_lines_are_the_rows_of_the_table) {
 }
 
 TEST_F(ScriptKernel, sql_asks_what_it_counted_and_a_script_that_fails_is_said) {
-    const Outcome asked = waggle("query --for 300ms --output json --bpftrace " +
+    const Outcome asked = waggle("query --for 3s --output json --bpftrace " +
                                  script("BEGIN { @n[\"x\"] = 7; @n[\"y\"] = 5; }\n") +
                                  " \"SELECT sum(value) AS sum FROM bpftrace WHERE map = '@n'\"");
     EXPECT_EQ(asked.code, 0) << asked.text;
     EXPECT_EQ(asked.text, "{\"sum\":12}\n");
     // Found out only when it attaches, after it said that it does.
-    const Outcome failed = waggle("query --for 2s --bpftrace " +
+    const Outcome failed = waggle("query --for 60s --bpftrace " +
                                   script("uprobe:/bin/true:waggle_no_such_function { @n = 1; }\n") +
                                   " \"SELECT count(*) FROM bpftrace\"");
     EXPECT_NE(failed.code, 0) << failed.text;

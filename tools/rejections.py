@@ -10,7 +10,7 @@ import sys
 import yaml
 
 FORBIDDEN = re.compile(r"\b(may|might)\b", re.IGNORECASE)
-TABLES = ("releases", "registers", "steps", "labels")
+TABLES = ("releases", "acquires", "registers", "steps", "labels")
 PARTS = ("what", "remedy", "code")
 
 
@@ -30,8 +30,8 @@ def texts(path: str, where: str, value) -> list[str]:
 def read(path: str) -> dict:
     with open(path, encoding="utf-8") as f:
         tree = yaml.safe_load(f)
-    if set(tree) != {"classes", "releases", "registers", "steps", "labels"}:
-        fail(path, "the parts are classes, releases, registers, steps and labels")
+    if set(tree) != {"classes", *TABLES}:
+        fail(path, f"the parts are classes, {', '.join(TABLES)}")
     if not tree["classes"] or list(tree["classes"])[-1] != "unrecognised":
         fail(path, "the last class is unrecognised")
     for name, entry in tree["classes"].items():
@@ -112,7 +112,7 @@ def main() -> None:
         for part in TABLES:
             writer.table(part, tree[part])
         lines += writer.lines
-        rows.append(f'    {{"{language}", classes_{language}, releases_{language}, registers_{language}, steps_{language}, labels_{language}}},')
+        rows.append(f'    {{"{language}", classes_{language}, {", ".join(f"{part}_{language}" for part in TABLES)}}},')
     lines += ["constexpr VerifierWords all[] = {", *rows, "};", "}  // namespace",
               "const VerifierWords& verifier_words(std::string_view language) {",
               "    for (const VerifierWords& words : all)",

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,6 +50,10 @@ class SourceLines {
     // The program's line that has `word` in it, nearest behind instruction `insn`, else nearest before it.
     std::optional<SourceLine> naming(std::string_view program, std::string_view word,
                                      std::uint32_t insn) const;
+    // The first line that uses `symbol`, which the object names but does not define.
+    std::optional<SourceLine> using_symbol(std::string_view symbol) const;
+    // Where the variable that holds byte `offset` of `section` (".bss") ends, counted in the section.
+    std::optional<std::uint64_t> variable_end(std::string_view section, std::uint64_t offset) const;
     // The line where the program begins.
     std::optional<SourceLine> begin_of(std::string_view program) const { return of(program, 0); }
 
@@ -62,6 +67,16 @@ class SourceLines {
         std::size_t section;  // in lines_
         std::uint32_t first, count;
     };
+    struct Variable {
+        std::string section;
+        std::uint64_t offset, size;
+    };
+    struct Use {
+        std::string symbol;
+        SourceLine at;
+    };
+    std::vector<Variable> variables_;
+    std::vector<Use> uses_;
     std::vector<Program> programs_;
     std::vector<std::vector<Line>> lines_;  // per section, ascending
 };
@@ -104,6 +119,10 @@ struct RejectionContext {
     const SourceLines* lines = nullptr;  // borrowed during the call
     // The first instruction of the program's longest loop: named where the log shows no instruction.
     std::optional<std::uint32_t> loop;
+    // The instructions that call functions of the program itself.
+    std::span<const std::uint32_t> calls;
+    // What libbpf said before the verifier spoke.
+    std::string_view loader;
     // Of the words; English where there are none in it.
     std::string_view language = "en";
 };

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "kernel/verifier_expression.h"
 #include "kernel/verifier_figures.h"
+#include "kernel/verifier_findings.h"
 #include "kernel/verifier_history.h"
 #include "waggle/verifier.h"
 
@@ -37,6 +38,12 @@ class Explainer {
         for (const std::string_view line : log_.complaints)
             out_.kernel_says += (out_.kernel_says.empty() ? "" : "; ") + std::string(line);
         last_ = static_cast<int>(log_.events.size()) - 1;
+        // A complaint of the helper that runs a callback, when that callback comes back: the callback left it
+        // so.
+        if (const int end = history_.callback_end(last_); end >= 0 && complains_of("while holding a lock")) {
+            last_ = end;
+            set("callback_returns", "yes");
+        }
         fault_ = last_;
         find_register();
         gather();
@@ -69,6 +76,7 @@ class Explainer {
     Rejection out_;
     Facts facts_;
     int last_ = -1, fault_ = -1;
+    bool global_ = false;             // it points to a global variable
     std::int64_t first_element_ = 0;  // where in its object the register points, without what varies
     std::string reg_;
     Instruction code_;
@@ -82,19 +90,47 @@ class Explainer {
         if (!value.empty()) facts_[std::string(name)] = value;
     }
 
+    bool complains_of(std::string_view words) const {
+        return std::any_of(log_.complaints.begin(), log_.complaints.end(),
+                           [&](std::string_view line) { return line.find(words) != std::string_view::npos; });
+    }
+
+    // "R3" of "as arg #2", which some kernels count from 0 and some from 1: the one that points to the stack.
+    std::string stack_argument(std::int64_t number) const {
+        const auto is_stack = [&](std::int64_t which) {
+            const Held held = read_held(history_.held_before(fault_, fmt::format("R{}", which)));
+            return held.kind == "fp" || held.kind == "dynptr_ptr";
+        };
+        const bool same = is_stack(number), next = is_stack(number + 1);
+        if (same == next) return {};
+        return fmt::format("R{}", same ? number : number + 1);
+    }
+
+    // The register of an argument that the complaint names by number.
+    std::string register_of_argument() const {
+        for (const std::string_view line : log_.complaints) {
+            const std::string_view text = line.substr(0, longest_line);
+            if (auto stack = match_pattern("{rest} as arg #{arg:d}", text))
+                return stack_argument(number_in(*stack, "arg"));
+            // Of kernel functions counted from 0, of helpers from 1.
+            if (auto helper = match_pattern("Possibly NULL pointer passed to helper arg{arg:d}", text))
+                return "R" + (*helper)["arg"];
+            for (const std::string_view pattern :
+                 {"Possibly NULL pointer passed to trusted arg{arg:d}", "arg#{arg:d} {rest}",
+                  "arg{arg:d} expected pointer to func"})
+                if (auto named = match_pattern(pattern, text); named && code_.kind == Code::call)
+                    return fmt::format("R{}", number_in(*named, "arg") + 1);
+        }
+        return {};
+    }
+
     void find_register() {
         for (const std::string_view line : log_.complaints)
             if (reg_.empty()) reg_ = register_in(line.substr(0, longest_line));
         if (fault_ < 0) return;
         code_ = decode(history_.event(fault_).text);
         if (!reg_.empty()) return;
-        // "Possibly NULL pointer passed to trusted arg0": counted from 0; "helper arg1": from 1.
-        for (const std::string_view line : log_.complaints) {
-            if (auto named = match_pattern("Possibly NULL pointer passed to trusted arg{arg:d}", line))
-                reg_ = fmt::format("R{}", number_in(*named, "arg") + 1);
-            else if (auto helper = match_pattern("Possibly NULL pointer passed to helper arg{arg:d}", line))
-                reg_ = "R" + (*helper)["arg"];
-        }
+        reg_ = register_of_argument();
         if (!reg_.empty()) return;
         if (code_.kind == Code::load || code_.kind == Code::store) reg_ = code_.base;
         if (code_.kind == Code::arithmetic) reg_ = code_.dest;
@@ -104,29 +140,41 @@ class Explainer {
     // What the log's structure gives, before the complaint itself is read.
     void gather() {
         set("section", context_.section);
-        set("verdict", verdict_of(context_.section));
+        // What the program gives back is no measure for the functions it calls.
+        const bool inner = fault_ >= 0 && history_.event(fault_).frame > 0;
+        set("verdict", inner ? "0" : verdict_of(context_.section));
         set("kernel_says", out_.kernel_says);
         if (reg_.size() > 1) set("reg", std::string_view(reg_).substr(1));
-        if (context_.section.find('/') != std::string_view::npos)
-            set("sleepable_section",
-                fmt::format("{}.s{}", context_.section.substr(0, context_.section.find('/')),
-                            context_.section.substr(context_.section.find('/'))));
+        gather_section();
+        if (const std::size_t at = context_.loader.find("Error loading .BTF into kernel: ");
+            at != std::string_view::npos) {
+            std::string_view error = context_.loader.substr(at + 32);
+            if (const auto number = take_number(error)) set("types_error", std::to_string(*number));
+        }
         if (fault_ < 0) return;
         set("instruction", history_.event(fault_).text);
-        set("access", label(code_.kind == Code::store ? "writes" : "reads", {}));
+        set("access", label(access(), {}));
+        if (code_.kind == Code::arithmetic && code_.operation != "+=" && code_.operation != "-=")
+            set("other_operation", code_.operation);
+        if (calls_itself(history_, fault_)) set("recursive", "yes");
+        set("ctx", context_name(history_, last_));
         if (code_.kind == Code::store) set("writes", "yes");
         set("helper", code_.function);
+        if (code_.function == "bpf_copy_from_user" && !has(facts_, "sleepable_section")) {
+            const SourceLine line = history_.line_of(history_.event(fault_));
+            set("reader", label("reader", {}));
+            set("reader_code",
+                fmt::format("bpf_probe_read_user({}, {}, {});", call_argument(line.text, code_.function, 1),
+                            call_argument(line.text, code_.function, 2),
+                            call_argument(line.text, code_.function, 3)));
+        }
         if (code_.function.find("dynptr") != std::string_view::npos) set("helper_kind", "dynptr");
         if (!reg_.empty()) {
-            const bool void_now =
-                std::any_of(log_.complaints.begin(), log_.complaints.end(), [](std::string_view line) {
-                    return line.find("invalid mem access 'scalar'") != std::string_view::npos ||
-                           line.find("invalid mem access 'inv'") != std::string_view::npos ||
-                           line.find("invalid mem access '?'") != std::string_view::npos ||
-                           line.find("!read_ok") != std::string_view::npos ||
-                           line.find("type=scalar expected") != std::string_view::npos ||
-                           line.find("type=inv expected") != std::string_view::npos;
-                });
+            const bool void_now = read_held(history_.held_before(fault_, reg_)).is_scalar() ||
+                                  complains_of("invalid mem access 'scalar'") ||
+                                  complains_of("invalid mem access 'inv'") ||
+                                  complains_of("invalid mem access '?'") || complains_of("!read_ok") ||
+                                  complains_of("type=scalar expected") || complains_of("type=inv expected");
             path_ = history_.trace(fault_, reg_, void_now);
         }
         set("lost_by", path_.lost_by);
@@ -136,10 +184,78 @@ class Explainer {
             const std::uint32_t line = history_.line_of(history_.event(path_.lost_event)).line;
             if (line) set(path_.lost_by.empty() ? "released_line" : "lost_line", std::to_string(line));
         }
+        set_line("null_line", path_.null_event);
+        set_line("overwritten_line", path_.overwrite_event);
+        if (path_.null_event >= 0) set("known_null", "yes");
+        if (gives_back(code_.function)) set("gives_back", "yes");
         const std::string_view held = history_.held_before(fault_, reg_);
         if (!held.empty()) describe_held(held);
         name_register();
         follow_index();
+        gather_arguments();
+        gather_protection();
+    }
+
+    void gather_section() {
+        set("sleepable_section", sleepable_section(context_.section));
+        const std::size_t slash = context_.section.find('/');
+        const std::string_view kind = context_.section.substr(0, slash);
+        if (kind.ends_with(".s")) set("marked_sleepable", "yes");
+        if (slash == std::string_view::npos) return;
+        constexpr std::string_view types = "bpftool btf dump file /sys/kernel/btf/vmlinux";
+        if (kind == "tp_btf")
+            set("lookup", fmt::format("{} | grep -o 'btf_trace_[a-z0-9_]*'", types));
+        else if (kind.starts_with("lsm"))
+            set("lookup", fmt::format("{} | grep -o 'bpf_lsm_[a-z0-9_]*'", types));
+        else if (kind.starts_with("iter"))
+            set("lookup", fmt::format("{} | grep -o 'bpf_iter_[a-z0-9_]*'", types));
+        else
+            set("lookup", fmt::format("{} | grep FUNC", types));
+    }
+
+    void set_line(std::string_view name, int event) {
+        if (event < 0) return;
+        const std::uint32_t line = history_.line_of(history_.event(event)).line;
+        if (line) set(name, std::to_string(line));
+    }
+
+    std::string_view access() const {
+        if (code_.kind == Code::store) return "writes";
+        if (code_.kind != Code::call) return "reads";
+        return access_of(code_.function, reg_.size() == 2 ? reg_[1] - '0' : 0);
+    }
+
+    // What the call gets: its map, and whether the packet stands where the context belongs.
+    void gather_arguments() {
+        if (code_.kind == Code::call_local && !reg_.empty())
+            set("argument", std::string_view(reg_).substr(1));
+        for (const std::string_view line : log_.complaints)
+            if (const auto called =
+                    match_pattern("Caller passes invalid args into func#{number:d} ('{function}')", line))
+                set("helper", called->at("function"));
+        if (code_.kind != Code::call) return;
+        const SourceLine line = history_.line_of(history_.event(fault_));
+        for (const int number : {1, 2}) {
+            const Held held = read_held(history_.held_before(fault_, fmt::format("R{}", number)));
+            if (held.kind != "map_ptr") continue;
+            const std::string_view argument = call_argument(line.text, code_.function, number);
+            if (argument.starts_with("&")) set("given_map", base_variable(argument));
+            if (const auto map = held.part("map")) set("given_map", *map);
+            if (const auto keys = held.part("ks")) set("given_key_size", *keys);
+            if (const auto values = held.part("vs")) set("given_value_size", *values);
+        }
+        if (takes_context(code_.function) && read_held(history_.held_before(fault_, "R1")).is_packet())
+            set("packet_for_context", "yes");
+    }
+
+    // Whether RCU protects what a pointer to a kernel object points to.
+    void gather_protection() {
+        const int lock = history_.call_before(fault_, "bpf_rcu_read_lock");
+        const int unlock = history_.call_before(fault_, "bpf_rcu_read_unlock");
+        if (unlock > lock && unlock > path_.origin && path_.origin >= 0) set_line("unprotected_line", unlock);
+        const bool sleeps =
+            context_.section.find(".s") != std::string_view::npos || context_.section == "syscall";
+        if (sleeps && lock < 0 && path_.origin >= 0) set("needs_rcu", "yes");
     }
 
     void describe_held(std::string_view text) {
@@ -147,6 +263,12 @@ class Explainer {
         set("held_kind", held.kind);
         set("held", history_.describe(text));
         if (held.can_be_null()) set("can_be_null", "yes");
+        if (held.is_scalar()) set("is_number", "yes");
+        if (const std::size_t at = held.kind.rfind("ptr_"); at != std::string_view::npos) {
+            std::string_view type = held.kind.substr(at + 4);
+            if (type.starts_with("or_null_")) type.remove_prefix(8);
+            set("acquire", text_named(words_.acquires, type));
+        }
         if (held.kind.find("rdonly") != std::string_view::npos) set("read_only", "yes");
         if (auto map = held.part("map")) set("map", *map);
         if (auto size = held.part("vs")) set("value_size", *size);
@@ -160,34 +282,70 @@ class Explainer {
         const std::int64_t rest = size - first_element_;
         if (width > 0 && first_element_ >= 0 && rest > 0 && rest % width == 0)
             set("entries", std::to_string(rest / width));
+        if (held.kind == "map_value") bound_to_variable(held, width);
+    }
+
+    // A section of globals is one value of a map; the variable in it ends earlier.
+    void bound_to_variable(const Held& held, std::int64_t width) {
+        if (path_.origin < 0 || decode(history_.event(path_.origin).text).kind != Code::constant) return;
+        facts_.erase("entries");
+        facts_.erase("limit_guess");
+        global_ = true;
+        const std::string_view map = held.part("map").value_or("");
+        const std::size_t dot = map.find('.');
+        if (dot == std::string_view::npos || !context_.lines || first_element_ < 0 || width <= 0) return;
+        const auto end =
+            context_.lines->variable_end(map.substr(dot), static_cast<std::uint64_t>(first_element_));
+        if (end) set("entries", std::to_string((static_cast<std::int64_t>(*end) - first_element_) / width));
+    }
+
+    // The variable that an earlier statement put the register's value into. What the statement at fault
+    // assigns is what it makes of the value.
+    std::string_view assigned_elsewhere(const SourceLine& fault) const {
+        if (path_.variable_event < 0) return path_.variable;
+        const SourceLine line = history_.line_of(history_.event(path_.variable_event));
+        const bool same = line.line == fault.line && line.file == fault.file &&
+                          same_statement(fault.text, line.column, fault.column);
+        return same ? std::string_view{} : std::string_view(path_.variable);
+    }
+
+    // Left of an assignment stands what is written, right of it what is read.
+    std::string_view used_in(std::string_view expression) const {
+        if (assigns(expression) && code_.kind != Code::store) return indexed_variable(expression);
+        return used_variable(expression);
     }
 
     // What the source calls the register's value.
     void name_register() {
         const SourceLine line = history_.line_of(history_.event(fault_));
-        const std::string_view expression = expression_at(line.text, line.column);
+        const std::string_view assigned = assigned_elsewhere(line);
         std::string_view variable;
         if (code_.kind == Code::call && reg_.size() == 2 && reg_[1] >= '1' && reg_[1] <= '5') {
             set("argument", reg_.substr(1));
-            const std::string_view argument = call_argument(line.text, code_.function, reg_[1] - '0');
-            variable = is_identifier(argument) ? argument : std::string_view{};
-            if (argument.starts_with("&")) set("pointee", base_variable(argument));
-            if (argument.starts_with("&")) variable = {};
-            if (argument.empty()) variable = path_.variable;
+            constexpr std::size_t longest_name = 40;
+            const std::string_view argument =
+                without_casts(call_argument(line.text, code_.function, reg_[1] - '0'));
+            if (argument.starts_with("&"))
+                set("pointee", base_variable(argument));
+            else if (argument.size() <= longest_name)
+                variable = argument;
+            if (argument.empty()) variable = assigned;
         } else {
             // What it was assigned to says more than the expression, which can go through another pointer.
-            variable = path_.variable.empty() || path_.steps.empty() ? base_variable(expression)
-                                                                     : std::string_view(path_.variable);
+            variable = path_.steps.empty() ? std::string_view{} : assigned;
+            if (variable.empty()) variable = pointer_at(line.text, line.column);
+            if (variable.empty()) variable = used_in(expression_at(line.text, line.column));
+            set("address", address_at(line.text, line.column));
         }
-        if (variable.empty()) variable = path_.variable;
         set("var", variable);
         set("name", variable.empty() ? reg_ : fmt::format("{} ({})", variable, reg_));
         set("origin", path_.origin_function.empty() ? "" : path_.origin_function + "()");
+        set("origin_function", path_.origin_function);
         if (path_.origin >= 0) {
             const LogEvent& origin = history_.event(path_.origin);
             if (path_.origin_function.empty()) set("origin", fmt::format("\"{}\"", origin.text));
-            if (const std::uint32_t number = history_.line_of(origin).line)
-                set("origin_line", std::to_string(number));
+            if (decode(origin.text).kind == Code::load) set("was_read", "yes");
+            set_line("origin_line", path_.origin);
         }
         std::string index(index_variable(line.text));
         if (index.empty() && path_.index_event >= 0) {
@@ -208,6 +366,10 @@ class Explainer {
         if (moved < 0) return;
         const History::Path way = history_.trace(moved, by, false);
         if (!has(facts_, "index")) set("index", way.variable);
+        if (way.origin >= 0 && decode(history_.event(way.origin).text).kind == Code::load) {
+            set_line("tested_line", test_before_reread(history_, way.origin));
+            set_line("reread_line", way.origin);
+        }
         const auto after = std::find_if(path_.steps.begin(), path_.steps.end(), [&](const Step& step) {
             return moved != fault_ && step.insn == history_.event(moved).insn;
         });
@@ -227,6 +389,7 @@ class Explainer {
                     Facts facts = facts_;
                     for (const auto& [name, value] : *found) facts[name] = value;
                     acquisition(facts);
+                    derive_for_class(facts);
                     if (facts["type"].find("ptr_") != std::string::npos) facts["kernel_object"] = "yes";
                     if (facts["access_kind"].find("read") != std::string::npos) facts["reads_stack"] = "yes";
                     if (has(facts, "off") && has(facts, "size"))
@@ -237,6 +400,29 @@ class Explainer {
                 }
         }
         return {&words_.classes.back(), nullptr, {}};
+    }
+
+    // Conditions on a complaint's own words.
+    void derive_for_class(Facts& facts) const {
+        if (const auto moment = facts.find("moment"); moment != facts.end())
+            if (moment->second.find("callback") != std::string::npos) facts["in_callback"] = "yes";
+        if (facts["type"] == "ctx") facts["context_access"] = "yes";
+        if (has(facts, "from") &&
+            std::find(context_.calls.begin(), context_.calls.end(),
+                      static_cast<std::uint32_t>(number_in(facts, "from"))) != context_.calls.end())
+            facts["from_call"] = "yes";
+        if (has(facts, "given_key_size") && code_.function.starts_with("bpf_map_") && reg_ == "R2" &&
+            facts["size"] == facts["given_key_size"])
+            facts["key_of_map"] = "yes";
+        if (facts.contains("at") && facts.contains("id") && number_in(facts, "range") == 0 && fault_ >= 0) {
+            const Held held = read_held(history_.held_before(fault_, reg_));
+            std::string_view at = held.part("off").value_or("0");
+            const int test =
+                inverted_packet_test(history_, fault_, reg_,
+                                     take_number(at).value_or(0) + code_.offset + number_in(facts, "size"));
+            if (test >= 0)
+                facts["inverted_line"] = std::to_string(history_.line_of(history_.event(test)).line);
+        }
     }
 
     // Which call took what is not given back: instruction `alloc`.
@@ -254,11 +440,23 @@ class Explainer {
         }
         if (const auto release = text_named(words_.releases, function); !release.empty())
             facts["release"] = release;
+        // What an exchange gave back is of the type that the map's field has.
+        const Held given = read_held(history_.held_after(taken, "R0"));
+        const std::size_t type = given.kind.rfind("ptr_or_null_");
+        if (type != std::string_view::npos)
+            if (const auto release = text_named(words_.releases, given.kind.substr(type + 12));
+                !release.empty())
+                facts["release"] = release;
     }
 
     // Figures that follow from those of the complaint, and where the fault lies.
     void derive() {
         acquisition(facts_);
+        derive_for_class(facts_);
+        if (has(facts_, "arg") && !has(facts_, "argument"))
+            set("argument", std::to_string(number_in(facts_, "arg") + 1));
+        // "struct task_struct___v" is the program's own name for a version of the kernel's.
+        if (has(facts_, "type")) facts_["type"] = facts_["type"].substr(0, facts_["type"].find("___"));
         const std::int64_t off = number_in(facts_, "off"), size = number_in(facts_, "size");
         if (has(facts_, "off") && has(facts_, "size")) {
             set("end", std::to_string(off + size));
@@ -267,7 +465,7 @@ class Explainer {
                 set("over", std::to_string(off < 0 ? -off : off + size - limit));
                 // What the index counts begins where the pointer stood before it was moved.
                 const std::int64_t begin = first_element_;
-                if (size > 0 && begin >= 0 && begin < limit && (limit - begin) % size == 0)
+                if (!global_ && size > 0 && begin >= 0 && begin < limit && (limit - begin) % size == 0)
                     set("entries", std::to_string((limit - begin) / size));
             }
         }
@@ -275,10 +473,15 @@ class Explainer {
         if (has(facts_, "var_off")) derive_alignment(off);
         // Behind a variable header the packet's begin is no measure; the pointer itself is.
         if (number_in(facts_, "id") != 0 && facts_.contains("at") && has(facts_, "var")) {
-            set("pointer", facts_["var"]);
+            const std::string& variable = facts_["var"];
+            set("pointer", is_identifier(variable) ? variable : "(" + variable + ")");
             set("data_end", "data_end");
             set("end", std::to_string(code_.offset + size));
         }
+        if (has(facts_, "jumps")) set("limit", std::to_string(number_in(facts_, "jumps") - 1));
+        if (code_.function == "bpf_snprintf")
+            if (const auto bytes = read_held(history_.held_before(fault_, "R5")).number)
+                set("values", std::to_string(*bytes / 8));
         if (has(facts_, "number") && !facts_.contains("count"))
             set("count", std::to_string(number_in(facts_, "number") + 1));
         if (has(facts_, "range")) derive_return();
@@ -289,7 +492,7 @@ class Explainer {
             if (line.line) set("lock_line", std::to_string(line.line));
             set("lock", call_argument(line.text, "bpf_spin_lock", 1));
         }
-        if (last_ >= 0) set("ctx", has(facts_, "ctx") ? facts_["ctx"] : "ctx");
+        if (last_ >= 0 && !has(facts_, "ctx")) set("ctx", "ctx");
         for (const std::string_view line : log_.complaints)
             if (const auto at = match_pattern("{insn:d}: <invalid CO-RE relocation>", line)) {
                 facts_["insn"] = at->at("insn");
@@ -322,7 +525,23 @@ class Explainer {
             return history_.line_of(history_.event(fault_));
         if (context_.lines)
             if (auto line = context_.lines->of(out_.program, insn)) return *line;
+        // "10: return f(n - 1);" stands before the complaint.
+        const std::string head = fmt::format("{}: ", insn);
+        for (const std::string_view said : log_.complaints)
+            if (context_.lines && said.starts_with(head))
+                if (auto line = context_.lines->with_text(said.substr(head.size()))) return *line;
         return {};
+    }
+
+    // Of a complaint about a name that the object does not define: the line that uses it.
+    SourceLine line_of_symbol() const {
+        const auto symbol = facts_.find("function");
+        if (symbol == facts_.end()) return context_.lines->begin_of(out_.program).value_or(SourceLine{});
+        auto line = context_.lines->using_symbol(symbol->second);
+        if (!line) return context_.lines->begin_of(out_.program).value_or(SourceLine{});
+        if (const std::size_t at = line->text.find(symbol->second); at != std::string::npos)
+            line->column = static_cast<std::uint32_t>(at) + 1;
+        return *line;
     }
 
     void derive_alignment(std::int64_t off) {
@@ -341,8 +560,10 @@ class Explainer {
         const auto range = read_range(facts_["range"]);
         if (range) {
             set("allowed", std::to_string(range->first));
-            facts_["range"] = label(
-                "from_to", {{"from", std::to_string(range->first)}, {"to", std::to_string(range->second)}});
+            facts_["range"] = range->first == range->second
+                                  ? std::to_string(range->first)
+                                  : label("from_to", {{"from", std::to_string(range->first)},
+                                                      {"to", std::to_string(range->second)}});
         }
         // "value (0x2; 0x0)", "smin=2 smax=2", "unknown scalar value": said as what R0 holds.
         std::string_view value = facts_["value"];
@@ -365,6 +586,8 @@ class Explainer {
             if (!words.empty() && std::find(said.begin(), said.end(), words) == said.end())
                 said.push_back(words);
         }
+        // Alone it stands for any memory.
+        if (expected == "fp") return std::string(text_named(words_.registers, "any_memory"));
         std::string out;
         constexpr std::size_t most = 4;
         for (std::size_t i = 0; i < said.size() && i < most; ++i) out += (i ? "; " : "") + said[i];
@@ -442,7 +665,7 @@ class Explainer {
             out_.insn = place_;
             out_.at = line_of_place(*place_);
         } else if (context_.lines && !out_.program.empty()) {
-            if (auto begin = context_.lines->begin_of(out_.program)) out_.at = *begin;
+            out_.at = line_of_symbol();
         }
         out_.expression = expression_at(out_.at.text, out_.at.column);
         out_.because = std::move(path_.steps);

@@ -100,11 +100,92 @@ std::string_view expression_at(std::string_view line, std::uint32_t column) {
     return found.empty() ? statement(line) : found;
 }
 
+namespace {
+
+// Where the statement around `column` begins.
+std::size_t statement_begin(std::string_view line, std::uint32_t column) {
+    const std::size_t before = line.find_last_of(";{}", column - 1);
+    return before == std::string_view::npos || before + 1 >= column ? 0 : before + 1;
+}
+
+// The part between commas that holds position `at`: "*n = f(a, b)" of "one = 1, *n = f(a, b)".
+std::string_view declarator(std::string_view statement, std::size_t at) {
+    std::size_t begin = 0, i = 0;
+    for (int depth = 0; i < statement.size(); ++i) {
+        if (statement[i] == '(' || statement[i] == '[') ++depth;
+        if ((statement[i] == ')' || statement[i] == ']') && depth > 0) --depth;
+        if (statement[i] != ',' || depth > 0) continue;
+        if (i >= at) break;
+        begin = i + 1;
+    }
+    return statement.substr(begin, i - begin);
+}
+
+// "a->b.c": nothing but names and members.
+bool is_path(std::string_view text) {
+    for (std::size_t at = text.find("->"); at != std::string_view::npos; at = text.find("->"))
+        if (!is_identifier(text.substr(0, at)) && text.substr(0, at).find('.') == std::string_view::npos)
+            return false;
+        else
+            text.remove_prefix(at + 2);
+    return !text.empty() &&
+           std::all_of(text.begin(), text.end(), [](char c) { return is_word(c) || c == '.'; });
+}
+
+}  // namespace
+
+std::string_view word_before(std::string_view line, std::size_t end) {
+    const std::string_view word = word_ending_at(line, end);
+    return is_identifier(word) ? word : std::string_view{};
+}
+
+std::string_view without_casts(std::string_view expression) {
+    std::string_view rest = trim(expression);
+    while (rest.starts_with("(")) {
+        const std::size_t past = past_bracket(rest, 0);
+        const std::string_view behind = trim(rest.substr(past));
+        if (behind.empty() || !(is_word(behind[0]) || behind[0] == '(' || behind[0] == '&')) break;
+        rest = behind;
+    }
+    return rest;
+}
+
+bool same_statement(std::string_view line, std::uint32_t column, std::uint32_t other) {
+    if (column == 0 || other == 0 || column > line.size() || other > line.size()) return true;
+    return statement_begin(line, column) == statement_begin(line, other);
+}
+
+std::string_view pointer_at(std::string_view line, std::uint32_t column) {
+    if (column == 0 || column > line.size()) return {};
+    std::string_view whole = expression_at(line, column);
+    if (whole.starts_with("*")) {
+        whole = trim(whole.substr(1));
+        if (whole.starts_with("(") && past_bracket(whole, 0) == whole.size())
+            whole = trim(whole.substr(1, whole.size() - 2));
+        return whole.find_first_of("=;") == std::string_view::npos ? whole : std::string_view{};
+    }
+    if (!is_path(whole)) return {};
+    // Up to the member that stands at the column.
+    const auto begin = static_cast<std::size_t>(whole.data() - line.data());
+    std::size_t end = column - 1;
+    while (end < begin + whole.size() && is_word(line[end])) ++end;
+    const std::string_view path = line.substr(begin, end - begin);
+    const std::size_t arrow = path.rfind("->");
+    return arrow == std::string_view::npos ? path : path.substr(0, arrow);
+}
+
+std::string address_at(std::string_view line, std::uint32_t column) {
+    const std::string_view whole = expression_at(line, column), pointer = pointer_at(line, column);
+    if (pointer.empty()) return {};
+    if (whole.starts_with("*")) return std::string(pointer);
+    return whole.find("->") == std::string_view::npos ? std::string() : "&" + std::string(whole);
+}
+
 std::string_view assigned_variable(std::string_view line, std::uint32_t column) {
     if (column > 0 && column <= line.size()) {
-        const std::size_t before = line.find_last_of(";{", column - 1);
-        const std::size_t begin = before == std::string_view::npos || before + 1 >= column ? 0 : before + 1;
+        const std::size_t begin = statement_begin(line, column);
         line = line.substr(begin, line.find(';', column - 1) - begin);
+        line = declarator(line, column - 1 - begin);
     }
     for (std::size_t at = line.find('='); at != std::string_view::npos; at = line.find('=', at + 1)) {
         if (at + 1 < line.size() && line[at + 1] == '=') {
@@ -141,13 +222,45 @@ std::string_view call_argument(std::string_view line, std::string_view function,
     }
 }
 
+namespace {
+
+// Where "[i]" begins, with a variable inside; npos: nowhere.
+std::size_t index_begin(std::string_view line) {
+    std::size_t at = line.find('[');
+    for (; at != std::string_view::npos; at = line.find('[', at + 1))
+        if (is_identifier(trim(line.substr(at + 1, past_bracket(line, at) - at - 2)))) break;
+    return at;
+}
+
+}  // namespace
+
 std::string_view index_variable(std::string_view line) {
-    for (std::size_t at = line.find('['); at != std::string_view::npos; at = line.find('[', at + 1)) {
-        const std::size_t close = past_bracket(line, at);
-        const std::string_view inside = trim(line.substr(at + 1, close - at - 2));
-        if (is_identifier(inside)) return inside;
+    const std::size_t at = index_begin(line);
+    if (at == std::string_view::npos) return {};
+    return trim(line.substr(at + 1, past_bracket(line, at) - at - 2));
+}
+
+std::string_view indexed_variable(std::string_view line) {
+    const std::size_t at = index_begin(line);
+    return at == std::string_view::npos ? std::string_view{} : word_before(line, at);
+}
+
+bool assigns(std::string_view statement) {
+    for (std::size_t at = statement.find('='); at != std::string_view::npos; at = statement.find('=', at + 2)) {
+        const bool compares = statement.substr(at).starts_with("==") ||
+                              (at > 0 && std::string_view("!<>").find(statement[at - 1]) != std::string_view::npos);
+        if (!compares) return true;
     }
-    return {};
+    return false;
+}
+
+std::string_view used_variable(std::string_view expression) {
+    const std::string_view word = base_variable(expression);
+    if (word.empty()) return {};
+    const std::string_view behind =
+        trim(expression.substr(static_cast<std::size_t>(word.data() - expression.data()) + word.size()));
+    // "struct s *p = ...": a declaration begins with its type.
+    return behind.starts_with("*") || (!behind.empty() && is_word(behind[0])) ? std::string_view{} : word;
 }
 
 std::string_view base_variable(std::string_view expression) {

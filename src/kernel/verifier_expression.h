@@ -23,8 +23,33 @@ std::string_view call_argument(std::string_view line, std::string_view function,
 // "i" of "table[i]": the variable that chooses the element; empty for constants.
 std::string_view index_variable(std::string_view line);
 
+// "table" of "table[i]".
+std::string_view indexed_variable(std::string_view line);
+
+// Whether the statement puts a value into something.
+bool assigns(std::string_view statement);
+
 // The variable that an expression goes through: "value" of "value->count", of "*value" and of "value[2]".
 std::string_view base_variable(std::string_view expression);
+
+// The same, but nothing for a declaration.
+std::string_view used_variable(std::string_view expression);
+
+// The pointer that is read or written through at `column`: "ctx->task" of "ctx->task->pid", "t + 1" of "*(t +
+// 1)". Empty where that cannot be told.
+std::string_view pointer_at(std::string_view line, std::uint32_t column);
+
+// What lies there, as an expression: "&t->pid"; empty where that cannot be told.
+std::string address_at(std::string_view line, std::uint32_t column);
+
+// Whether both columns lie in the same statement of the line.
+bool same_statement(std::string_view line, std::uint32_t column, std::uint32_t other);
+
+// The identifier that ends before `end`.
+std::string_view word_before(std::string_view line, std::size_t end);
+
+// Without the casts in front: "ctx[1]" of "(void *)ctx[1]".
+std::string_view without_casts(std::string_view expression);
 
 bool is_identifier(std::string_view text);
 

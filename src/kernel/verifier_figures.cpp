@@ -3,12 +3,81 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
 
 #include "base/text.h"
 #include "kernel/verifier_log.h"
 
 namespace waggle::kernel {
+namespace {
+
+template <std::size_t size>
+bool has_part(std::string_view text, const std::array<std::string_view, size>& parts) {
+    return std::any_of(parts.begin(), parts.end(),
+                       [&](std::string_view part) { return text.find(part) != std::string_view::npos; });
+}
+
+template <std::size_t size>
+bool begins_with(std::string_view text, const std::array<std::string_view, size>& heads) {
+    return std::any_of(heads.begin(), heads.end(),
+                       [&](std::string_view head) { return text.starts_with(head); });
+}
+
+}  // namespace
+
+bool gives_back(std::string_view function) {
+    constexpr std::array<std::string_view, 7> words = {"release", "submit",  "discard",  "drop",
+                                                       "put",     "destroy", "kptr_xchg"};
+    return has_part(function, words);
+}
+
+bool moves_packet(std::string_view function) {
+    constexpr std::array<std::string_view, 13> words = {
+        "adjust_",   "skb_change_",   "skb_vlan_",    "pull_data", "push_data",
+        "pop_data",  "store_bytes",   "csum_replace", "encap",     "bpf_clone_redirect",
+        "lwt_seg6_", "store_hdr_opt", "tail_call"};
+    return has_part(function, words);
+}
+
+std::string_view access_of(std::string_view helper, int argument) {
+    constexpr std::array<std::string_view, 6> into_first = {"bpf_probe_read",       "bpf_copy_from_user",
+                                                            "bpf_get_current_comm", "bpf_snprintf",
+                                                            "bpf_dynptr_read",      "bpf_sysctl_get_"};
+    constexpr std::array<std::string_view, 5> into_second = {
+        "bpf_get_stack", "bpf_get_task_stack", "bpf_d_path", "bpf_fib_lookup", "bpf_skb_get_tunnel_"};
+    constexpr std::array<std::string_view, 4> into_third = {"bpf_skb_load_bytes", "bpf_xdp_load_bytes",
+                                                            "bpf_get_ns_current_pid_tgid",
+                                                            "bpf_perf_event_read_value"};
+    constexpr std::array<std::string_view, 6> readers = {"bpf_map_",
+                                                         "bpf_perf_event_output",
+                                                         "bpf_ringbuf_output",
+                                                         "bpf_skb_store_bytes",
+                                                         "bpf_xdp_store_bytes",
+                                                         "bpf_trace_"};
+    if ((argument == 1 && begins_with(helper, into_first)) ||
+        (argument == 2 && begins_with(helper, into_second)) ||
+        (argument == 3 && begins_with(helper, into_third)))
+        return "writes";
+    return begins_with(helper, readers) ? "reads" : "uses";
+}
+
+bool takes_context(std::string_view helper) {
+    constexpr std::array<std::string_view, 10> heads = {
+        "bpf_skb_",       "bpf_xdp_",           "bpf_msg_",       "bpf_l3_csum_", "bpf_l4_csum_",
+        "bpf_sk_lookup_", "bpf_clone_redirect", "bpf_fib_lookup", "bpf_lwt_",     "bpf_perf_event_output"};
+    return begins_with(helper, heads);
+}
+
+std::string sleepable_section(std::string_view section) {
+    constexpr std::array<std::string_view, 11> kinds = {
+        "fentry",    "fexit",        "fmod_ret",        "lsm",  "iter",      "uprobe",
+        "uretprobe", "uprobe.multi", "uretprobe.multi", "usdt", "struct_ops"};
+    const std::size_t slash = std::min(section.find('/'), section.size());
+    const std::string_view kind = section.substr(0, slash);
+    if (std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) return {};
+    return fmt::format("{}.s{}", kind, section.substr(slash));
+}
 
 // How programs of a section say "go on".
 std::string_view verdict_of(std::string_view section) {

@@ -28,4 +28,18 @@ std::string register_in(std::string_view line);
 // "[0, 1]" and "(0x0; 0x1)" (a value and the bits that vary) as first and last.
 std::optional<std::pair<std::int64_t, std::int64_t>> read_range(std::string_view text);
 
+// Whether a function's name says that it gives an object back, or moves the packet.
+bool gives_back(std::string_view function);
+bool moves_packet(std::string_view function);
+
+// "writes" or "reads": what the helper does with the memory given as this argument; "uses" where its name
+// does not say.
+std::string_view access_of(std::string_view helper, int argument);
+
+// Whether the first argument of the helper is the program's context.
+bool takes_context(std::string_view helper);
+
+// The section of the same hook whose programs can sleep: "fentry.s/f"; empty where there is none.
+std::string sleepable_section(std::string_view section);
+
 }  // namespace waggle::kernel

@@ -7,6 +7,7 @@
 #include <array>
 
 #include "kernel/verifier_expression.h"
+#include "kernel/verifier_figures.h"
 
 namespace waggle::kernel {
 namespace {
@@ -19,13 +20,6 @@ constexpr int farthest = 200'000;  // events looked at on the way back
 
 bool is_argument(std::string_view name) {
     return name.size() == 2 && name[0] == 'R' && name[1] >= '1' && name[1] <= '5';
-}
-
-bool gives_back(std::string_view function) {
-    constexpr std::array<std::string_view, 7> words = {"release", "submit",  "discard",  "drop",
-                                                       "put",     "destroy", "kptr_xchg"};
-    return std::any_of(words.begin(), words.end(),
-                       [&](std::string_view word) { return function.find(word) != std::string_view::npos; });
 }
 
 std::string_view find_state(const std::vector<NamedState>& states, std::string_view name) {
@@ -86,6 +80,12 @@ std::string History::describe(std::string_view text) const {
     std::string kind(held.kind);
     if (const std::string_view known = text_named(words_.registers, kind); !known.empty())
         return std::string(known);
+    if (constexpr std::string_view ending = "_or_null"; kind.ends_with(ending)) {
+        const std::string_view known =
+            text_named(words_.registers, kind.substr(0, kind.size() - ending.size()));
+        if (!known.empty())
+            return fill(text_named(words_.registers, "or_null"), {{"held", std::string(known)}}).value_or("");
+    }
     // "ptr_task_struct", "ptr_or_null_task_struct", "trusted_ptr_file", "rcu_ptr_or_null_x"
     const std::size_t pointer = kind.find("ptr_");
     if (pointer != std::string::npos) {
@@ -126,30 +126,123 @@ int History::on_path(int index, std::uint32_t insn) const {
     return -1;
 }
 
-// The verifier takes `name` for nothing at event `index`, though the log last showed an object in it: the
-// call in between did that.
-void History::find_what_voided(int index, std::string_view name, Path& path) const {
-    const std::string_view last = held_before(index, name);
-    if (last.empty() || !path.lost_by.empty() || !path.released_by.empty()) return;
-    const Held held = read_held(last);
-    if (held.is_scalar() || held.kind == "fp" || held.kind == "ctx") return;
-    int steps = 0;
-    for (int i = event(index).previous; i >= 0 && steps < farthest; i = event(i).previous, ++steps) {
-        const Instruction code = decode(event(i).text);
-        if (!find_state(event(i).after, name).empty() || code.dest == name) return;
-        if (code.kind != Kind::call) continue;
-        if (held.is_packet()) {
-            path.lost_by = code.function;
-        } else if (gives_back(code.function)) {
-            path.released_by = code.function;
-        } else {
-            continue;
-        }
-        path.lost_event = i;
-        path.steps.push_back(step(i, held.is_packet() ? "invalidated" : "released",
-                                  {{"function", std::string(code.function)}}));
+int History::callback_end(int index) const {
+    if (index < 0 || decode(event(index).text).kind != Kind::call) return -1;
+    const int end = event(index).previous;
+    if (end < 0 || event(end).frame != event(index).frame + 1) return -1;
+    return decode(event(end).text).kind == Kind::exit ? end : -1;
+}
+
+// Whether the call gives back the object: by its reference where the log shows it.
+bool History::gives_back_this(int call, const Held& held) const {
+    const std::string_view function = decode(event(call).text).function;
+    if (!gives_back(function)) return false;
+    const auto wanted = held.part("ref_obj_id");
+    if (!wanted) return true;
+    const std::string_view given =
+        held_before(call, function.find("kptr_xchg") == std::string_view::npos ? "R1" : "R2");
+    const Held argument = read_held(given);
+    if (argument.kind != "fp" || !argument.number) {
+        const auto id = argument.part("ref_obj_id");
+        return !id || *id == *wanted;
+    }
+    const auto id = read_held(held_before(call, fmt::format("fp{}", *argument.number))).part("ref_id");
+    return !id || *id == *wanted;
+}
+
+// `calls` lie between the last state that shows the object and the first that shows a number, the last one
+// first.
+void History::name_what_voided(const Held& held, const std::vector<int>& calls, Path& path) const {
+    if (held.kind == "fp" || held.kind == "ctx" || held.kind == "map_ptr") return;
+    for (const int call : calls) {
+        const LogEvent& at = event(call);
+        const std::string_view function = at.called.empty() ? decode(at.text).function : at.called;
+        const bool moved =
+            held.is_packet() && (moves_packet(function) || !at.called.empty() || calls.size() == 1);
+        if (!moved && (held.is_packet() || !gives_back_this(call, held))) continue;
+        (moved ? path.lost_by : path.released_by) = function;
+        path.lost_event = call;
+        path.steps.push_back(
+            step(call, moved ? "invalidated" : "released", {{"function", std::string(function)}}));
         return;
     }
+}
+
+// The verifier takes `name` for a number at event `index`, though the log last showed an object in it: a call
+// in between took it away, or a branch left only null of it.
+void History::find_what_voided(int index, std::string_view name, Path& path) const {
+    if (!path.lost_by.empty() || !path.released_by.empty() || path.null_event >= 0) return;
+    const std::uint32_t frame = event(index).frame;
+    std::vector<int> calls;
+    int number_event = -1;
+    bool null = false, done = false;
+    const auto look = [&](std::string_view state, int shown_by) {
+        if (state.empty() || done) return;
+        const Held held = read_held(state);
+        if (held.is_scalar()) {
+            calls.clear();
+            number_event = shown_by;
+            null = held.number == 0;
+            return;
+        }
+        done = true;
+        if (held.can_be_null() && null && number_event >= 0 &&
+            decode(event(number_event).text).kind == Kind::branch)
+            path.null_event = number_event;
+        else
+            name_what_voided(held, calls, path);
+    };
+    int steps = 0;
+    for (int i = index; i >= 0 && !done && steps < farthest; i = event(i).previous, ++steps) {
+        const LogEvent& at = event(i);
+        if (at.frame < frame) return;
+        if (i != index) {
+            const Instruction code = decode(at.text);
+            if (at.after_frame == frame) look(find_state(at.after, name), i);
+            if (at.frame == frame && code.dest == name) return;
+            if (code.kind == Kind::call || !at.called.empty()) calls.push_back(i);
+        }
+        if (at.frame == frame) look(find_state(at.before, name), at.previous);
+    }
+}
+
+// The compiler puts 0 for a pointer that a test just found null: that test, where event `index` comes of its
+// line.
+int History::branch_of_null(int index) const {
+    const SourceLine line = line_of(event(index));
+    int later = index, steps = 0;
+    for (int i = event(index).previous; i >= 0 && steps < 16; later = i, i = event(i).previous, ++steps) {
+        const LogEvent& at = event(i);
+        const Instruction code = decode(at.text);
+        if (at.frame != event(index).frame || code.kind != Kind::branch || code.operand != "0x0") continue;
+        const bool null = code.operation == (taken(i, later) ? "==" : "!=");
+        if (!null || !read_held(held_before(i, code.source)).can_be_null()) continue;
+        return line.line != 0 && line_of(at).line == line.line ? i : -1;
+    }
+    return -1;
+}
+
+// "R1 > 5", and "w1 > 5" where only the lower half is compared.
+std::string History::condition(const LogEvent& branch, const Instruction& code) const {
+    const bool half = branch.text.starts_with("if w");
+    return fmt::format("{}{} {} {}", half ? "w" : "R", code.source.substr(1), code.operation, code.operand);
+}
+
+// Whether the store writes a part of what lies in `slot` ("fp-16"), but not all of it.
+bool History::overwrites(int index, const Instruction& code, std::string_view slot,
+                         std::int64_t width) const {
+    if (!slot.starts_with("fp-")) return false;
+    const Held base = read_held(held_before(index, code.base));
+    if (base.kind != "fp" || !base.number) return false;
+    std::string_view text = slot.substr(2);
+    const std::int64_t begin = take_number(text).value_or(0);
+    const std::int64_t first = *base.number + code.offset, last = first + width_of(code.width);
+    return first < begin + width && last > begin && !(first <= begin && last >= begin + width);
+}
+
+Step History::first_step(int later, std::string_view name, std::string_view held,
+                         std::string_view text) const {
+    return step(later, text, {{"reg", std::string(name)}, {"held", describe(held)}});
 }
 
 History::Path History::trace(int index, std::string name, bool void_now) const {
@@ -159,6 +252,8 @@ History::Path History::trace(int index, std::string name, bool void_now) const {
     std::uint32_t frame = event(index).frame;
     std::size_t branches = 0;
     int later = index;
+    bool renamed = false;    // moved on by a line that gives it no name: an older name is no longer its own
+    std::int64_t width = 8;  // of the stack slot that is followed
     for (int i = event(index).previous, seen = 0; i >= 0 && seen < farthest && path.steps.size() < most_steps;
          later = i, i = event(i).previous, ++seen) {
         const LogEvent& at = event(i);
@@ -169,6 +264,11 @@ History::Path History::trace(int index, std::string name, bool void_now) const {
             if (!is_argument(name)) break;
             path.steps.push_back(step(i, "argument", {{"reg", name}}));
             continue;
+        }
+        if (at.frame + 1 == frame && code.kind == Kind::call && event(later).frame == frame) {
+            if (const auto given = held_before(later, name); !given.empty())
+                path.steps.push_back(first_step(later, name, given, "callback_entry"));
+            return path;
         }
         if (at.frame == frame + 1 && code.kind == Kind::exit && event(later).frame == frame) {
             if (name == "R0") frame = at.frame;
@@ -187,15 +287,23 @@ History::Path History::trace(int index, std::string name, bool void_now) const {
                     {"held", describe(held_after(i, name))}};
         if (code.kind == Kind::branch && (code.source == name || code.base == name)) {
             if (branches++ >= most_branches) continue;
-            const bool taken = event(later).insn != at.insn + 1;
-            facts["condition"] = fmt::format("{} {} {}", code.source, code.operation, code.operand);
+            const bool jumped = taken(i, later);
+            facts["condition"] = condition(at, code);
             facts["held"] = describe(find_state(event(later).before, name).empty()
                                          ? held_after(i, name)
                                          : find_state(event(later).before, name));
-            const std::string_view text = taken ? (facts["held"].empty() ? "taken" : "taken_held")
-                                                : (facts["held"].empty() ? "not_taken" : "not_taken_held");
+            // A test of the lower half says nothing of the whole where the whole stays as it was.
+            if (at.text.starts_with("if w") && facts["held"] == describe(held_before(i, name)))
+                facts["held"].clear();
+            const std::string_view text = jumped ? (facts["held"].empty() ? "taken" : "taken_held")
+                                                 : (facts["held"].empty() ? "not_taken" : "not_taken_held");
             path.steps.push_back(step(i, text, facts));
             continue;
+        }
+        if (code.kind == Kind::store && overwrites(i, code, name, width)) {
+            path.steps.push_back(step(i, "overwritten", {}));
+            path.overwrite_event = path.origin = i;
+            break;
         }
         if (code.kind == Kind::store && code.slot() == name) {
             path.steps.push_back(step(i, "store_stack", {{"reg", code.source.empty() ? name : code.source}}));
@@ -211,18 +319,21 @@ History::Path History::trace(int index, std::string name, bool void_now) const {
             break;
         }
         if (code.dest != name) continue;
-        if (path.variable.empty()) {
+        if (path.variable.empty() && !renamed) {
             const SourceLine line = line_of(at);
             path.variable = assigned_variable(line.text, line.column);
+            path.variable_event = i;
+            renamed = path.variable.empty() && code.kind == Kind::arithmetic && !code.source.empty();
         }
         switch (code.kind) {
             case Kind::copy:
-                path.steps.push_back(step(i, "copy", facts));
+                path.steps.push_back(step(i, code.source == name ? "cut" : "copy", facts));
                 if (void_now) find_what_voided(i, code.source, path);
                 name = code.source;
                 continue;
             case Kind::arithmetic:
                 path.steps.push_back(step(i, "arithmetic", facts));
+                if (void_now) find_what_voided(i, name, path);
                 if (path.index_register.empty() && !code.source.empty()) {
                     path.index_register = code.source;
                     path.index_event = i;
@@ -232,12 +343,21 @@ History::Path History::trace(int index, std::string name, bool void_now) const {
                 if (const std::string slot = code.slot(); !slot.empty()) {
                     path.steps.push_back(step(i, "load_stack", facts));
                     name = slot;
+                    width = width_of(code.width);
+                    if (void_now) find_what_voided(i, name, path);
                     continue;
                 }
                 path.steps.push_back(step(i, "load", facts));
                 break;
             case Kind::constant:
                 path.steps.push_back(step(i, "constant", facts));
+                if (void_now && code.operand == "0" && path.null_event < 0) {
+                    path.null_event = branch_of_null(i);
+                    if (path.null_event >= 0) {
+                        name = decode(event(path.null_event).text).source;
+                        continue;
+                    }
+                }
                 break;
             case Kind::call:
                 path.steps.push_back(step(i, "call", facts));
@@ -254,9 +374,9 @@ History::Path History::trace(int index, std::string name, bool void_now) const {
         break;
     }
     if (path.origin < 0 && path.clobbered_by.empty() && path.steps.size() < most_steps) {
-        const std::string_view first = held_before(index, name);
-        if (!first.empty() && later >= 0 && event(later).previous < 0)
-            path.steps.push_back(step(later, "entry", {{"reg", name}, {"held", describe(first)}}));
+        const std::string_view first = held_before(later, name);
+        if (!first.empty() && event(later).previous < 0)
+            path.steps.push_back(first_step(later, name, first, "entry"));
     }
     return path;
 }

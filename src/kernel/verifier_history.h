@@ -33,10 +33,13 @@ class History {
         int origin = -1;          // the event that made the value; -1: not in the log
         std::string origin_function;
         std::string variable;        // the source's name for it
+        int variable_event = -1;     // whose line gives that name
         std::string index_register;  // what was added to it last
         int index_event = -1;
         std::string lost_by, released_by, clobbered_by;
         int lost_event = -1;
+        int null_event = -1;       // the branch after which only null is left of it
+        int overwrite_event = -1;  // wrote over a part of it while it lay on the stack
     };
     // The way of `name` to event `index`, which reads it. `void_now`: the verifier says it holds nothing of
     // use.
@@ -44,6 +47,11 @@ class History {
 
     // The last event before `index`, on its path, that calls `function` (a beginning of its name); -1: none.
     int call_before(int index, std::string_view function) const;
+    // The callback's last instruction, where event `index` is the helper's call that it went back to; -1: not
+    // so.
+    int callback_end(int index) const;
+    // Whether the branch at `index` was taken on the way to event `later`.
+    bool taken(int index, int later) const { return event(later).insn != event(index).insn + 1; }
     // The event of instruction `insn` on the path to `index`; -1: none.
     int on_path(int index, std::uint32_t insn) const;
 
@@ -55,6 +63,12 @@ class History {
     const VerifierWords& words_;
 
     void find_what_voided(int index, std::string_view name, Path& path) const;
+    void name_what_voided(const Held& held, const std::vector<int>& calls, Path& path) const;
+    bool gives_back_this(int call, const Held& held) const;
+    int branch_of_null(int index) const;
+    std::string condition(const LogEvent& branch, const Instruction& code) const;
+    bool overwrites(int index, const Instruction& code, std::string_view slot, std::int64_t width) const;
+    Step first_step(int later, std::string_view name, std::string_view held, std::string_view text) const;
 };
 
 }  // namespace waggle::kernel

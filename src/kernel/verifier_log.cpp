@@ -70,6 +70,19 @@ bool begins_state(std::string_view text) {
     return end < 8 && text[end] == '=';  // npos is not
 }
 
+// Where in "call bpf_loop#181 11: frame1: R1=scalar()" the state begins: the kernel puts it behind an
+// instruction that jumps. npos: nowhere.
+std::size_t state_behind(std::string_view text) {
+    for (std::size_t colon = text.find(": "); colon != std::string_view::npos;
+         colon = text.find(": ", colon + 1)) {
+        std::size_t begin = colon;
+        while (begin > 0 && is_digit(text[begin - 1])) --begin;
+        if (begin < colon && begin > 0 && text[begin - 1] == ' ' && begins_state(text.substr(colon + 2)))
+            return begin;
+    }
+    return std::string_view::npos;
+}
+
 // Takes "frame1: " off; 0 where there is none.
 std::uint32_t take_frame(std::string_view& text) {
     text = trim(text);
@@ -101,6 +114,13 @@ class Reader {
             return;
         }
         if (line.empty() || (done_ && !inside_)) return;
+        // Some complaints lack their newline.
+        const std::size_t summary = line.find("processed ");
+        if (summary != std::string_view::npos && summary > 0 &&
+            line.substr(summary).find(" insns (limit ") != std::string_view::npos) {
+            read(line.substr(0, summary));
+            line.remove_prefix(summary);
+        }
         read(line);
     }
 
@@ -148,6 +168,7 @@ class Reader {
         if (line.starts_with("from ") && branch(line)) return;
         if (is_digit(line[0]) && numbered(line)) return;
         if (begins_state(line)) return state(line);
+        if (line.starts_with("Func#")) global_call(line);
         if (is_noise(trim(line)) || is_liveness(line)) return;
         if (line.find("BPF program load failed") != std::string_view::npos ||
             line.find("failed to load object") != std::string_view::npos ||
@@ -161,6 +182,13 @@ class Reader {
         complained_ = true;
         if (std::find(out.complaints.begin(), out.complaints.end(), line) != out.complaints.end()) return;
         if (out.complaints.size() < 64) out.complaints.push_back(line);
+    }
+
+    // "Func#1 ('grow') is global and assumed valid."
+    void global_call(std::string_view line) {
+        const std::size_t begin = line.find("('"), end = line.find("')");
+        if (last_ >= 0 && begin != std::string_view::npos && end != std::string_view::npos && end > begin)
+            out.events[static_cast<std::size_t>(last_)].called = line.substr(begin + 2, end - begin - 2);
     }
 
     // "; if (x)" or, from 6.8 on, "; if (x) @ drops.bpf.c:12"
@@ -220,6 +248,11 @@ class Reader {
         event.insn = static_cast<std::uint32_t>(*insn);
         const std::size_t semicolon = rest.find(';');
         event.text = trim(rest.substr(4, semicolon == std::string_view::npos ? semicolon : semicolon - 4));
+        std::string_view target;  // the registers where it jumps to
+        if (const std::size_t at = state_behind(event.text); at != std::string_view::npos) {
+            target = event.text.substr(event.text.find(": ", at) + 2);
+            event.text = trim(event.text.substr(0, at));
+        }
         event.previous = last_;
         event.frame = event.after_frame = frame_;
         event.source = source_;
@@ -237,6 +270,10 @@ class Reader {
         last_ = static_cast<int>(out.events.size());
         latest_[event.insn] = last_;
         out.events.push_back(std::move(event));
+        if (!target.empty()) {
+            frame_ = take_frame(target);
+            pending_ = read_states(target);
+        }
         return true;
     }
 

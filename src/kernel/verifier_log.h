@@ -27,6 +27,7 @@ struct LogEvent {
     std::vector<NamedState> before;  // of its frame, where the log shows it
     std::vector<NamedState> after;
     std::uint32_t after_frame = 0;
+    std::string_view called;  // the global function of the program that it calls, checked by itself
 };
 
 struct VerifierLog {

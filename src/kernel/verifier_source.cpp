@@ -53,8 +53,54 @@ struct BtfExtHeader {
 struct LineInfo {
     std::uint32_t insn_off, file_name_off, line_off, line_col;
 };
+// The global variables; a section whose variables have no names counts as one.
+template <class Variable>
+std::vector<Variable> variables_of(const ElfFile& elf) {
+    std::vector<Variable> out;
+    std::vector<bool> named(elf.sections().size());
+    for (const ElfSymbol& symbol : elf.symbols()) {
+        if (symbol.type != STT_OBJECT || symbol.section >= elf.sections().size()) continue;
+        named[symbol.section] = true;
+        out.push_back({std::string(elf.sections()[symbol.section].name), symbol.value, symbol.size});
+    }
+    for (std::size_t i = 0; i < named.size(); ++i)
+        if (!named[i]) out.push_back({std::string(elf.sections()[i].name), 0, elf.sections()[i].size});
+    return out;
+}
+
+struct UndefinedUse {
+    std::string_view section, symbol;
+    std::uint32_t insn;
+};
 constexpr std::uint16_t btf_magic = 0xeb9f;
 constexpr std::size_t insn_bytes = 8;
+
+// The instructions that are to get the address of a symbol that the object does not define.
+std::vector<UndefinedUse> undefined_uses(const ElfFile& elf) {
+    std::vector<UndefinedUse> out;
+    const std::vector<ElfSymbol> symbols = elf.symbols();
+    for (const ElfSection& section : elf.sections()) {
+        if (section.type != SHT_REL || section.info >= elf.sections().size()) continue;
+        const std::string_view target = elf.sections()[section.info].name;
+        for (std::size_t i = 0; const auto entry = at<Elf64_Rel>(section.content, i);
+             i += sizeof(Elf64_Rel)) {
+            const std::size_t symbol = ELF64_R_SYM(entry->r_info);
+            if (symbol >= symbols.size() || symbols[symbol].section != SHN_UNDEF) continue;
+            out.push_back(
+                {target, symbols[symbol].name, static_cast<std::uint32_t>(entry->r_offset / insn_bytes)});
+        }
+    }
+    return out;
+}
+
+// The last of the lines that begin at the instruction or before it: the one the kernel shows.
+template <class Line>
+const Line* line_at(const std::vector<Line>& lines, std::uint32_t insn) {
+    const auto after =
+        std::upper_bound(lines.begin(), lines.end(), insn,
+                         [](std::uint32_t wanted, const Line& line) { return wanted < line.insn; });
+    return after == lines.begin() ? nullptr : &*(after - 1);
+}
 
 }  // namespace
 
@@ -99,6 +145,7 @@ SourceLines SourceLines::open(Bytes bytes) {
         out.lines_.push_back(std::move(lines));
         info = info.subspan(8 + std::size_t{*count} * *record_size);
     }
+    out.variables_ = variables_of<Variable>(*elf);
     for (const ElfSymbol& symbol : elf->symbols()) {
         if (symbol.type != STT_FUNC || symbol.section >= elf->sections().size()) continue;
         const auto found = by_section.find(elf->sections()[symbol.section].name);
@@ -107,20 +154,35 @@ SourceLines SourceLines::open(Bytes bytes) {
                                  static_cast<std::uint32_t>(symbol.value / insn_bytes),
                                  static_cast<std::uint32_t>(symbol.size / insn_bytes)});
     }
+    for (const UndefinedUse& use : undefined_uses(*elf)) {
+        const auto section = by_section.find(use.section);
+        if (section == by_section.end()) continue;
+        if (const Line* line = line_at(out.lines_[section->second], use.insn))
+            out.uses_.push_back({std::string(use.symbol), line->at});
+    }
     return out;
+}
+
+std::optional<SourceLine> SourceLines::using_symbol(std::string_view symbol) const {
+    for (const Use& use : uses_)
+        if (use.symbol == symbol) return use.at;
+    return std::nullopt;
+}
+
+std::optional<std::uint64_t> SourceLines::variable_end(std::string_view section, std::uint64_t offset) const {
+    for (const Variable& each : variables_)
+        if (each.section == section && offset >= each.offset && offset - each.offset < each.size)
+            return each.offset + each.size;
+    return std::nullopt;
 }
 
 std::optional<SourceLine> SourceLines::of(std::string_view program, std::uint32_t insn) const {
     for (const Program& each : programs_) {
         if (each.name != program) continue;
         if (insn >= each.count) return std::nullopt;
-        const std::vector<Line>& lines = lines_[each.section];
-        auto after =
-            std::upper_bound(lines.begin(), lines.end(), each.first + insn,
-                             [](std::uint32_t wanted, const Line& line) { return wanted < line.insn; });
-        if (after == lines.begin() || (after - 1)->insn < each.first) return std::nullopt;
-        // Of several lines of one instruction the last is the one the kernel shows.
-        return (after - 1)->at;
+        const Line* line = line_at(lines_[each.section], each.first + insn);
+        if (!line || line->insn < each.first) return std::nullopt;
+        return line->at;
     }
     return std::nullopt;
 }
@@ -150,7 +212,13 @@ std::optional<SourceLine> SourceLines::with_text(std::string_view text, std::uin
         for (const Line& line : lines)
             if (line.at.text == trim(text) && (!best || distance(line.at) < distance(*best))) best = &line.at;
     if (!best) return std::nullopt;
-    return *best;
+    SourceLine found = *best;
+    // Which of several places in the line is meant, the text does not say.
+    for (const std::vector<Line>& lines : lines_)
+        for (const Line& line : lines)
+            if (line.at.line == best->line && line.at.file == best->file && line.at.column != best->column)
+                found.column = 0;
+    return found;
 }
 
 }  // namespace waggle

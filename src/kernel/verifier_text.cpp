@@ -14,6 +14,18 @@ std::string label(const VerifierWords& words, std::string_view name, const kerne
     return kernel::fill(kernel::text_named(words.labels, name), facts).value_or("");
 }
 
+// Source text: its own backslashes are no escapes of ours.
+std::string escape_source(std::string_view text) {
+    std::string out;
+    for (std::size_t end = 0; end != std::string_view::npos; text.remove_prefix(end + 1)) {
+        end = text.find('\\');
+        out += escape_control(text.substr(0, end));
+        if (end == std::string_view::npos) return out;
+        out += '\\';
+    }
+    return out;
+}
+
 std::string place(const VerifierWords& words, const SourceLine& line, std::uint32_t insn, bool has_insn) {
     if (line.line == 0)
         return has_insn ? label(words, "instruction", {{"number", std::to_string(insn)}}) : std::string();
@@ -28,7 +40,7 @@ std::string to_text(const Rejection& rejection, std::string_view language) {
     const VerifierWords& words = kernel::verifier_words(language);
     std::string out = escape_control(fmt::format("{}: {}", rejection.title, rejection.what));
     const auto line = [&](std::string_view head, std::string_view text) {
-        if (!text.empty()) out += fmt::format("\n  {:<8} {}", head, escape_control(text));
+        if (!text.empty()) out += fmt::format("\n  {:<8} {}", head, escape_source(text));
     };
     const std::string where =
         place(words, rejection.at, rejection.insn.value_or(0), rejection.insn.has_value());
@@ -36,7 +48,7 @@ std::string to_text(const Rejection& rejection, std::string_view language) {
          where.empty() ? rejection.at.text : fmt::format("{}  {}", where, rejection.at.text));
     if (!rejection.expression.empty() && rejection.at.text.size() > rejection.expression.size()) {
         const std::size_t column = rejection.at.text.find(rejection.expression);
-        if (column != std::string::npos && escape_control(rejection.at.text) == rejection.at.text)
+        if (column != std::string::npos && escape_source(rejection.at.text) == rejection.at.text)
             out += fmt::format("\n  {:<8} {:{}}{:^<{}}", "", "", where.size() + 2 + column, "",
                                rejection.expression.size());
     }

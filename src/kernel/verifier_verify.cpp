@@ -48,7 +48,16 @@ struct Attempt {
     std::string libbpf;     // libbpf's own lines
     bool too_long = false;  // `log` is ours: the kernel looked at no instruction
     std::optional<std::uint32_t> loop;
+    std::vector<std::uint32_t> calls;  // of the program's own functions
 };
+
+std::vector<std::uint32_t> own_calls(const bpf_program* program) {
+    std::vector<std::uint32_t> out;
+    const bpf_insn* code = bpf_program__insns(program);
+    for (std::uint32_t i = 0; code && i < bpf_program__insn_cnt(program); ++i)
+        if (code[i].code == (BPF_JMP | BPF_CALL) && code[i].src_reg == BPF_PSEUDO_CALL) out.push_back(i);
+    return out;
+}
 
 // Where the longest jump backwards goes to.
 std::optional<std::uint32_t> longest_loop(const bpf_program* program) {
@@ -104,6 +113,7 @@ Attempt attempt(std::string_view name, Bytes elf, std::size_t index, unsigned le
         about.instructions = info.verified_insns;
     about.program_instructions = bpf_program__insn_cnt(wanted);
     out.loop = longest_loop(wanted);
+    out.calls = own_calls(wanted);
     return out;
 }
 
@@ -135,7 +145,8 @@ VerifiedProgram verify_one(std::string_view name, Bytes elf, std::size_t index, 
         about.accepted = true;
         return about;
     }
-    const RejectionContext context{about.name, about.section, &lines, counted.loop, "en"};
+    const RejectionContext context{about.name,    about.section,  &lines, counted.loop,
+                                   counted.calls, counted.libbpf, "en"};
     std::string log = counted.log;
     if (counted.log.find("BPF program is too large") != std::string::npos) {
         // A million instructions say no more in writing, and take their time.
@@ -196,8 +207,8 @@ Result<Verdict> verify_object(std::string_view name, Bytes elf) {
         if (!object) {
             const int error = errno;
             const std::string log = kernel::libbpf_log();
-            out.object =
-                explain_rejection(log.empty() ? std::strerror(error) : log, {{}, {}, &lines, {}, "en"});
+            out.object = explain_rejection(log.empty() ? std::strerror(error) : log,
+                                           {{}, {}, &lines, {}, {}, {}, "en"});
             return out;
         }
         bpf_program* each = nullptr;

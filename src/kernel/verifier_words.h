@@ -36,6 +36,7 @@ struct VerifierWords {
     std::string_view language;
     std::span<const RejectionClass> classes;
     std::span<const NamedText> releases;
+    std::span<const NamedText> acquires;
     std::span<const NamedText> registers;
     std::span<const NamedText> steps;
     std::span<const NamedText> labels;

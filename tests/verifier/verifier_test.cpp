@@ -182,7 +182,7 @@ constexpr Message messages[] = {
     {"expected an initialized iter_num as arg #0", "iterator_misuse"},
     {"expected uninitialized iter_num as arg #0", "iterator_misuse"},
     {"arg 1 is an unacquired reference", "release_misuse"},
-    {"R1 must be referenced or trusted", "release_misuse"},
+    {"R1 must be referenced or trusted", "unprotected_object"},
     {"div by zero", "bad_constant"},
     {"invalid shift 64", "bad_constant"},
     {"fd 7 is not pointing to valid bpf_map", "invalid_map"},

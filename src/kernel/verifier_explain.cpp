@@ -309,9 +309,13 @@ class Explainer {
         return same ? std::string_view{} : std::string_view(path_.variable);
     }
 
-    // Left of an assignment stands what is written, right of it what is read.
+    // Left of an assignment stands what is written, right of it what is read, where it reads through a
+    // pointer.
     std::string_view used_in(std::string_view expression) const {
-        if (assigns(expression) && code_.kind != Code::store) return indexed_variable(expression);
+        const std::string_view right = expression.substr(std::min(expression.rfind('='), expression.size()));
+        const bool reads_right = right.find_first_of("*[>") != std::string_view::npos;
+        if (assigns(expression) && code_.kind != Code::store && reads_right)
+            return indexed_variable(expression);
         return used_variable(expression);
     }
 

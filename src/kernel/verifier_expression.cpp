@@ -246,9 +246,11 @@ std::string_view indexed_variable(std::string_view line) {
 }
 
 bool assigns(std::string_view statement) {
-    for (std::size_t at = statement.find('='); at != std::string_view::npos; at = statement.find('=', at + 2)) {
-        const bool compares = statement.substr(at).starts_with("==") ||
-                              (at > 0 && std::string_view("!<>").find(statement[at - 1]) != std::string_view::npos);
+    for (std::size_t at = statement.find('='); at != std::string_view::npos;
+         at = statement.find('=', at + 2)) {
+        const bool compares =
+            statement.substr(at).starts_with("==") ||
+            (at > 0 && std::string_view("!<>").find(statement[at - 1]) != std::string_view::npos);
         if (!compares) return true;
     }
     return false;

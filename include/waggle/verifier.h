@@ -45,6 +45,10 @@ class SourceLines {
     // The line of instruction `insn` of `program`, counted from the program's first one; none behind its end
     // (there the kernel puts the functions it calls).
     std::optional<SourceLine> of(std::string_view program, std::uint32_t insn) const;
+    // The line of the instruction that lies `offset` behind the begin of a function, where only one function
+    // has this text there (and this line, where it is not 0).
+    std::optional<SourceLine> inside_function(std::uint32_t offset, std::string_view text,
+                                              std::uint32_t line) const;
     // The line with this text; of several the one nearest to line `near` of the same object.
     std::optional<SourceLine> with_text(std::string_view text, std::uint32_t near = 0) const;
     // The program's line that has `word` in it, nearest behind instruction `insn`, else nearest before it.

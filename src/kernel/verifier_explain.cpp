@@ -348,7 +348,7 @@ class Explainer {
         if (path_.origin >= 0) {
             const LogEvent& origin = history_.event(path_.origin);
             if (path_.origin_function.empty()) set("origin", fmt::format("\"{}\"", origin.text));
-            if (decode(origin.text).kind == Code::load) set("was_read", "yes");
+            if (decode(origin.text).kind == Code::load) set_line("read_line", path_.origin);
             set_line("origin_line", path_.origin);
         }
         std::string index(index_variable(line.text));

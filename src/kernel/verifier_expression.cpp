@@ -123,13 +123,14 @@ std::string_view declarator(std::string_view statement, std::size_t at) {
 
 // "a->b.c": nothing but names and members.
 bool is_path(std::string_view text) {
-    for (std::size_t at = text.find("->"); at != std::string_view::npos; at = text.find("->"))
-        if (!is_identifier(text.substr(0, at)) && text.substr(0, at).find('.') == std::string_view::npos)
+    if (text.empty() || (text[0] >= '0' && text[0] <= '9')) return false;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        if (text.substr(at).starts_with("->"))
+            ++at;
+        else if (!is_word(text[at]) && text[at] != '.')
             return false;
-        else
-            text.remove_prefix(at + 2);
-    return !text.empty() &&
-           std::all_of(text.begin(), text.end(), [](char c) { return is_word(c) || c == '.'; });
+    }
+    return true;
 }
 
 }  // namespace

@@ -83,7 +83,9 @@ bool calls_itself(const History& history, int index) {
 
 std::string context_name(const History& history, int last) {
     for (int i = last, steps = 0; i >= 0 && steps < farthest; i = history.event(i).previous, ++steps) {
-        const std::string_view line = history.event(i).source;
+        constexpr int most_looked_up = 500;
+        std::string line(history.event(i).source);
+        if (line.empty() && steps < most_looked_up) line = history.line_of(history.event(i)).text;
         for (const std::string_view field : {"->data_end", "->data_meta", "->data;", "->data)", "->data,"}) {
             const std::size_t at = line.find(field);
             if (at == std::string_view::npos) continue;

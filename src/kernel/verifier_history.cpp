@@ -30,10 +30,26 @@ std::string_view find_state(const std::vector<NamedState>& states, std::string_v
 
 }  // namespace
 
+// The first instruction of the function that the event lies in.
+std::uint32_t History::function_begin(const LogEvent& at) const {
+    std::uint32_t begin = at.insn;
+    int steps = 0;
+    for (int i = at.previous; i >= 0 && steps < farthest; i = event(i).previous, ++steps) {
+        if (event(i).frame < at.frame) break;
+        if (event(i).frame == at.frame) begin = event(i).insn;
+    }
+    return begin;
+}
+
 SourceLine History::line_of(const LogEvent& event) const {
     const std::string_view program = context_.program.empty() ? log_.program : context_.program;
     if (context_.lines) {
         if (auto found = context_.lines->of(program, event.insn)) return *found;
+        const std::uint32_t begin = function_begin(event);
+        if (!event.source.empty() && event.insn >= begin)
+            if (auto found =
+                    context_.lines->inside_function(event.insn - begin, event.source, event.source_line))
+                return *found;
         if (!event.source.empty())
             if (auto found = context_.lines->with_text(event.source, event.source_line);
                 found && (event.source_line == 0 || found->line == event.source_line))
@@ -200,6 +216,8 @@ void History::find_what_voided(int index, std::string_view name, Path& path) con
             const Instruction code = decode(at.text);
             if (at.after_frame == frame) look(find_state(at.after, name), i);
             if (at.frame == frame && code.dest == name) return;
+            const bool calls_out = code.kind == Kind::call || code.kind == Kind::call_local;
+            if (calls_out && at.frame == frame && is_argument(name)) return;  // it emptied the register
             if (code.kind == Kind::call || !at.called.empty()) calls.push_back(i);
         }
         if (at.frame == frame) look(find_state(at.before, name), at.previous);

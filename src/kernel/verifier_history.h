@@ -62,6 +62,7 @@ class History {
     const RejectionContext& context_;
     const VerifierWords& words_;
 
+    std::uint32_t function_begin(const LogEvent& event) const;
     void find_what_voided(int index, std::string_view name, Path& path) const;
     void name_what_voided(const Held& held, const std::vector<int>& calls, Path& path) const;
     bool gives_back_this(int call, const Held& held) const;

@@ -203,6 +203,18 @@ std::optional<SourceLine> SourceLines::naming(std::string_view program, std::str
     return *before;
 }
 
+std::optional<SourceLine> SourceLines::inside_function(std::uint32_t offset, std::string_view text,
+                                                       std::uint32_t line) const {
+    std::optional<SourceLine> found;
+    for (const Program& each : programs_) {
+        const auto here = of(each.name, offset);
+        if (!here || here->text != trim(text) || (line != 0 && here->line != line)) continue;
+        if (found && (found->line != here->line || found->column != here->column)) return std::nullopt;
+        found = here;
+    }
+    return found;
+}
+
 std::optional<SourceLine> SourceLines::with_text(std::string_view text, std::uint32_t near) const {
     const SourceLine* best = nullptr;
     const auto distance = [&](const SourceLine& line) {

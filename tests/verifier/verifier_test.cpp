@@ -288,6 +288,30 @@ TEST(Expression, names_variables_and_arguments) {
     EXPECT_EQ(kernel::base_variable("*(__u32 *)value->count"), "value");
 }
 
+TEST(Expression, names_the_pointer_that_is_read_through) {
+    EXPECT_EQ(kernel::pointer_at("pid = ctx->task->pid;", 18), "ctx->task");
+    EXPECT_EQ(kernel::pointer_at("pid = ctx->task->pid;", 12), "ctx");
+    EXPECT_EQ(kernel::pointer_at("return *((__u8 *)t + t->len);", 8), "(__u8 *)t + t->len");
+    EXPECT_EQ(kernel::pointer_at("return 5;", 8), "");
+    EXPECT_EQ(kernel::address_at("return t->pid;", 11), "&t->pid");
+    EXPECT_EQ(kernel::assigned_variable("__u64 one = 1, *n = f(&m, &key);", 21), "n");
+    EXPECT_EQ(kernel::without_casts("(void *)ctx[1]"), "ctx[1]");
+    EXPECT_EQ(kernel::indexed_variable("total += table[i] * 2;"), "table");
+    EXPECT_EQ(kernel::used_variable("char *p = q"), "");
+    EXPECT_TRUE(kernel::assigns("a += b"));
+    EXPECT_FALSE(kernel::assigns("a == b"));
+}
+
+TEST(Rejection, reads_a_complaint_without_its_newline_and_registers_behind_a_jump) {
+    const Rejection said = explain_rejection(
+        "0: R1=ctx() R10=fp0\n0: (85) call bpf_map_lookup_elem#1 ; "
+        "R0=map_value_or_null(id=1,map=m,ks=4,vs=8)\n"
+        "1: (15) if r0 == 0x0 goto pc+1 3: R0=0 R10=fp0\n3: (79) r1 = *(u64 *)(r0 +0)\n"
+        "R0 invalid mem access 'scalar'processed 4 insns (limit 1000000)\n");
+    EXPECT_EQ(said.kind, "possibly_null_pointer");
+    EXPECT_EQ(said.kernel_says, "R0 invalid mem access 'scalar'");
+}
+
 TEST(Pattern, takes_text_and_numbers) {
     const auto found = kernel::match_pattern("R{reg:d} is {what} of {rest}", "R3 is a part of it of all");
     ASSERT_TRUE(found);

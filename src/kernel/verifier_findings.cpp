@@ -10,7 +10,7 @@ namespace {
 
 using Kind = Instruction::Kind;
 
-constexpr int farthest = 100'000;  // events looked at on the way back
+constexpr int farthest = 2'000;  // events looked at on the way back; each can ask for older states
 
 std::string_view id_of(const Held& held) { return held.part("id").value_or("0"); }
 
@@ -83,7 +83,7 @@ bool calls_itself(const History& history, int index) {
 
 std::string context_name(const History& history, int last) {
     for (int i = last, steps = 0; i >= 0 && steps < farthest; i = history.event(i).previous, ++steps) {
-        constexpr int most_looked_up = 500;
+        constexpr int most_looked_up = 50;
         std::string line(history.event(i).source);
         if (line.empty() && steps < most_looked_up) line = history.line_of(history.event(i)).text;
         for (const std::string_view field : {"->data_end", "->data_meta", "->data;", "->data)", "->data,"}) {

@@ -16,6 +16,7 @@ using Kind = Instruction::Kind;
 
 constexpr std::size_t most_steps = 16;
 constexpr std::size_t most_branches = 4;
+constexpr std::size_t most_calls = 64;
 constexpr int farthest = 200'000;  // events looked at on the way back
 
 bool is_argument(std::string_view name) {
@@ -218,7 +219,8 @@ void History::find_what_voided(int index, std::string_view name, Path& path) con
             if (at.frame == frame && code.dest == name) return;
             const bool calls_out = code.kind == Kind::call || code.kind == Kind::call_local;
             if (calls_out && at.frame == frame && is_argument(name)) return;  // it emptied the register
-            if (code.kind == Kind::call || !at.called.empty()) calls.push_back(i);
+            if ((code.kind == Kind::call || !at.called.empty()) && calls.size() < most_calls)
+                calls.push_back(i);
         }
         if (at.frame == frame) look(find_state(at.before, name), at.previous);
     }

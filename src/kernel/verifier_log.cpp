@@ -73,8 +73,10 @@ bool begins_state(std::string_view text) {
 // Where in "call bpf_loop#181 11: frame1: R1=scalar()" the state begins: the kernel puts it behind an
 // instruction that jumps. npos: nowhere.
 std::size_t state_behind(std::string_view text) {
-    for (std::size_t colon = text.find(": "); colon != std::string_view::npos;
-         colon = text.find(": ", colon + 1)) {
+    constexpr std::size_t longest_instruction = 256;
+    const std::string_view head = text.substr(0, longest_instruction);
+    for (std::size_t colon = head.find(": "); colon != std::string_view::npos;
+         colon = head.find(": ", colon + 1)) {
         std::size_t begin = colon;
         while (begin > 0 && is_digit(text[begin - 1])) --begin;
         if (begin < colon && begin > 0 && text[begin - 1] == ' ' && begins_state(text.substr(colon + 2)))

@@ -151,6 +151,13 @@ class Explainer {
             std::string_view error = context_.loader.substr(at + 32);
             if (const auto number = take_number(error)) set("types_error", std::to_string(*number));
         }
+        // "Error in bpf_create_map_xattr(m):Operation not supported(-95). Retrying without BTF."
+        if (const std::size_t again = context_.loader.find("). Retrying without BTF");
+            again != std::string_view::npos)
+            if (const std::size_t at = context_.loader.rfind("(-", again); at != std::string_view::npos) {
+                std::string_view error = context_.loader.substr(at + 1);
+                if (const auto number = take_number(error)) set("map_error", std::to_string(*number));
+            }
         if (fault_ < 0) return;
         set("instruction", history_.event(fault_).text);
         set("access", label(access(), {}));
@@ -464,6 +471,8 @@ class Explainer {
         const std::int64_t off = number_in(facts_, "off"), size = number_in(facts_, "size");
         if (has(facts_, "off") && has(facts_, "size")) {
             set("end", std::to_string(off + size));
+            set("reach", std::to_string(off + size));
+            set("last", std::to_string(off + size - 1));
             if (has(facts_, "limit")) {
                 const std::int64_t limit = number_in(facts_, "limit");
                 set("over", std::to_string(off < 0 ? -off : off + size - limit));

@@ -196,7 +196,13 @@ void hash_batch(benchmark::State& state) {
     if (!map) return state.SkipWithError(map.error().message.c_str());
     const auto ours = [&] {
         std::uint64_t sum = 0;
-        const auto walked = map->each([&sum](std::uint32_t key, std::uint64_t value) { sum += key + value; });
+        const auto walked = map->view().each_batch([&sum](const MapBatch& batch) {
+            std::uint64_t part = 0;
+            for (std::size_t i = 0; i < batch.count; ++i)
+                part += load<std::uint32_t>(batch.key(i)) + load<std::uint64_t>(batch.value(i));
+            sum += part;
+            return true;
+        });
         return walked ? sum : 0;
     };
     in_turn(

@@ -265,7 +265,11 @@ class Map {
     template <class F>
     Result<void> each(F&& f) const {
         return view_.each_batch([&f](const MapBatch& batch) {
-            for (std::size_t i = 0; i < batch.count; ++i) f(load<K>(batch.key(i)), load<V>(batch.value(i)));
+            // The sizes were checked when the map was opened; as constants they cost nothing.
+            const Bytes keys(batch.keys, batch.count * sizeof(K)),
+                values(batch.values, batch.count * sizeof(V));
+            for (std::size_t i = 0; i < batch.count; ++i)
+                f(load<K>(keys, i * sizeof(K)), load<V>(values, i * sizeof(V)));
             return true;
         });
     }

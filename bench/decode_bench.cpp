@@ -15,13 +15,13 @@ constexpr std::size_t record_count =
 
 // Each does one pass over all records and says whether it could.
 
-// Sensor::read: the record checked and seen as a row.
+// Source::read: the record checked and seen as a row.
 class Read {
   public:
     explicit Read(const Kind& kind) : kind_(kind) {}
     bool pass(const Records& records) {
         for (const Bytes record : records.all()) {
-            Result<Row> row = kind_.sensor->read(record);
+            Result<Row> row = kind_.source->read(record);
             if (!row) return false;
             benchmark::DoNotOptimize(*row);
         }
@@ -38,7 +38,7 @@ class Append {
     explicit Append(const Kind& kind) : kind_(kind), table_(kind.schema(), 1u << 20) {}
     bool pass(const Records& records) {
         for (const Bytes record : records.all()) {
-            const Result<Row> row = kind_.sensor->read(record);
+            const Result<Row> row = kind_.source->read(record);
             if (!row) return false;
             table_.append(*row);
         }

@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
     waggle::bench::register_sql();
     waggle::bench::register_recording();
     waggle::bench::register_directory();
+    waggle::bench::register_histograms();
     benchmark::Initialize(&argc, argv);
     if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
     benchmark::RunSpecifiedBenchmarks();

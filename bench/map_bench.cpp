@@ -11,7 +11,7 @@
 
 #include "bench.h"
 #include "fill.skel.h"
-#include "src/kernel/fill.event.h"
+#include "src/engine/events/fill.event.h"
 #include "waggle/events.h"
 #include "waggle/map.h"
 #include "waggle/ring.h"

@@ -5,9 +5,9 @@
 
 #include <cstdio>
 
-#include "agent/recording.h"
 #include "base/text.h"
 #include "bench.h"
+#include "recording/recording.h"
 #include "records.h"
 
 namespace waggle::bench {
@@ -26,6 +26,7 @@ class Counter final : public agent::RecordingVisitor {
     void on_name(std::string_view, std::uint64_t, std::string_view) override {}
     void on_subject(const agent::SubjectKey&, Subject) override {}
     void on_memory(std::size_t) override {}
+    void on_fact_again(const Schema&) override {}
     void on_moment(agent::RecordedMoment) override {}
 
     std::size_t rows = 0;

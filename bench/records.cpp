@@ -4,6 +4,7 @@
 #include <cstring>
 #include <random>
 
+#include "model/histogram.h"
 #include "sensors/rooms.h"
 
 namespace waggle::bench {
@@ -50,6 +51,19 @@ class Filler {
                 std::memcpy(at, text.data(), std::min<std::size_t>(text.size(), field.size - 1));
                 return;
             }
+            case Type::distribution: {
+                const std::vector<std::uint64_t> counts = some_counts(48);
+                std::vector<std::byte> blob;
+                std::vector<std::uint64_t> slots(200);
+                slots.insert(slots.end(), counts.begin(), counts.end());
+                pack_histogram(blob, HistogramForm::log_linear(4, 36), slots);
+                const waggle_histogram ref{static_cast<__u32>(fixed_size + tail.size()),
+                                           static_cast<__u32>(blob.size())};
+                std::memcpy(at, &ref, sizeof ref);
+                const auto* bytes = reinterpret_cast<const char*>(blob.data());
+                tail.insert(tail.end(), bytes, bytes + blob.size());
+                return;
+            }
             case Type::text_ref: {
                 const std::string_view text = text_for(field, i_);
                 const waggle_text ref{static_cast<__u32>(fixed_size + tail.size()),
@@ -73,6 +87,12 @@ class Filler {
     }
 
   private:
+    std::vector<std::uint64_t> some_counts(std::size_t count) {
+        std::vector<std::uint64_t> out(count);
+        for (std::uint64_t& each : out) each = random_() % 100;
+        return out;
+    }
+
     void put_number(std::byte* at, const Field& field) {
         std::uint64_t value = random_() % 100'000;
         if (field.name == "pid" || field.name == "tid") value = 1000 + i_ % 50;
@@ -116,14 +136,10 @@ Records::Records(const Schema& schema, std::uint16_t kind, std::size_t count) : 
 
 std::vector<Kind> all_kinds() {
     std::vector<Kind> kinds;
-    for (const sensors::Room& room : sensors::rooms()) {
-        const std::size_t count = room.make()->schemas().size();
-        for (std::size_t i = 0; i < count; ++i) {
-            auto sensor = room.make();
-            std::string name(sensor->schemas()[i]->name);
-            kinds.push_back({std::move(name), std::move(sensor), static_cast<std::uint16_t>(i)});
-        }
-    }
+    for (const sensors::Room& room : sensors::rooms())
+        for (std::size_t i = 0; i < room.source.schemas.size(); ++i)
+            kinds.push_back(
+                {std::string(room.source.schemas[i]->name), &room.source, static_cast<std::uint16_t>(i)});
     return kinds;
 }
 

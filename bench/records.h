@@ -4,12 +4,11 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "model/schema.h"
-#include "model/sensor.h"
+#include "model/source.h"
 #include "waggle/bytes.h"
 
 namespace waggle::bench {
@@ -29,12 +28,12 @@ class Records {
     std::vector<Bytes> records_;
 };
 
-// Every schema of every room, and the sensor that reads it.
+// Every schema of every room, and the source that reads it.
 struct Kind {
     std::string name;  // the schema's
-    std::unique_ptr<Sensor> sensor;
+    const Source* source;
     std::uint16_t index;
-    const Schema& schema() const { return *sensor->schemas()[index]; }
+    const Schema& schema() const { return *source->schemas[index]; }
 };
 std::vector<Kind> all_kinds();
 

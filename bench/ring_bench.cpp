@@ -21,15 +21,18 @@ using SteadyClock = std::chrono::steady_clock;
 
 struct Line {
     Names names;
-    std::unique_ptr<Sensor> sensor = sensors::make_skeleton();
-    Table table{*sensor->schemas()[0], 4u << 20};
+    std::unique_ptr<Running> sensor;
+    Table table{*sensors::skeleton_source.schemas[0], 4u << 20};
 
     Result<void> start(std::uint32_t ring_bytes) {
         StartOptions options;
         options.mode = Mode::events;
-        options.only_pid = static_cast<std::uint32_t>(::getpid());
+        options.filters = {{"pid", static_cast<std::uint32_t>(::getpid())}};
         options.ring_bytes = ring_bytes;
-        return sensor->start(options, names);
+        auto started = sensors::skeleton_source.start(options, names);
+        if (!started) return started.error();
+        sensor = std::move(*started);
+        return {};
     }
     std::uint64_t drain() {
         const std::uint64_t before = table.appended();

@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "bench.h"
-#include "explain/sql.h"
 #include "model/table.h"
+#include "query/sql.h"
 #include "records.h"
 
 namespace waggle::bench {

@@ -8,7 +8,7 @@
 #include <bpf/bpf_core_read.h>
 /* clang-format on */
 
-#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+#include "bpf/process_flags.h"
 
 /* The running task got here by its own system call: no interrupt, no softirq, no fault. `context` is the
  * program's own (raw tracepoints keep it on the stack in use). Interrupts of the kernel and softirqs run on a

@@ -78,11 +78,15 @@ typedef struct {
 struct mm_struct {
     unsigned long arg_start, arg_end;
 };
+struct kernel_siginfo {
+    int si_code;
+};
 struct signal_struct {
     int group_exit_code;
     int nr_threads;
     unsigned int flags;
     unsigned long maxrss;
+    struct mm_struct* oom_mm;
     unsigned long long sum_sched_runtime;
     atomic_t live;
 };
@@ -244,6 +248,7 @@ struct folio {
 enum skb_drop_reason {
     SKB_DROP_REASON_NOT_SPECIFIED = 2,
     SKB_DROP_REASON_SOCKET_CLOSE = 4,
+    SKB_DROP_REASON_NETFILTER_DROP = 8,
     SKB_DROP_REASON_OTHERHOST = 13,
     SKB_DROP_REASON_TCP_OLD_DATA = 34,
     SKB_DROP_REASON_TCP_OFOMERGE = 36,

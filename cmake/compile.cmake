@@ -1,6 +1,13 @@
 # One interface target carries every flag, so that all folders compile alike.
 add_library(waggle_flags INTERFACE)
-target_compile_options(waggle_flags INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Werror)
+target_compile_options(waggle_flags INTERFACE -Wall -Wextra -Wconversion -Wno-sign-conversion -Werror)
+if(WAGGLE_UNITY)
+  # What concerns one file is asked of the release, which compiles each by itself.
+  target_compile_options(waggle_flags INTERFACE -Wno-subobject-linkage)
+  set(CMAKE_UNITY_BUILD_BATCH_SIZE 8)
+else()
+  target_compile_options(waggle_flags INTERFACE -Wshadow)
+endif()
 if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
   # libstdc++ 12 calls its own deprecated get_temporary_buffer in stable_sort; clang says so where we call that.
   # LIBBPF_OPTS leaves fields out on purpose.
@@ -33,4 +40,5 @@ function(waggle_library name)
   cmake_parse_arguments(arg "" "" "SOURCES;LINKS;PRIVATE_LINKS" ${ARGN})
   add_library(${name} STATIC ${arg_SOURCES})
   target_link_libraries(${name} PUBLIC ${arg_LINKS} PRIVATE $<BUILD_INTERFACE:waggle_flags> ${arg_PRIVATE_LINKS})
+  set_target_properties(${name} PROPERTIES UNITY_BUILD ${WAGGLE_UNITY})
 endfunction()

@@ -2,19 +2,16 @@
 // The rooms this build has, in the order of sensors/CMakeLists.txt. The list itself is generated from there.
 #pragma once
 
-#include <memory>
 #include <span>
-#include <string_view>
 
 #include "base/embedded.h"
-#include "model/sensor.h"
+#include "model/source.h"
 
 namespace waggle::sensors {
 
 struct Room {
-    std::string_view name;
-    std::unique_ptr<Sensor> (*make)();
-    EmbeddedFile rules;  // the room's rules.yaml
+    const Source& source;
+    std::span<const EmbeddedFile> rules;  // the room's rules with their views, lists, words and tests
 };
 
 std::span<const Room> rooms();

@@ -82,9 +82,12 @@ class CheckKnowledge(unittest.TestCase):
         again = GOOD.split("\n", 2)[2].replace("ENOSPC:", "EDQUOT:\n  names: [enospc]")
         self.refuses(GOOD + again, "errno.yaml:11: enospc is already the entry of line 3")
 
-    def test_a_kind_in_two_files_is_refused(self):
+    def test_an_entry_that_is_another_needs_nothing_else_and_one_that_is_none_does(self):
+        self.refuses(GOOD + 'ENOSP:\n  is: "errno ENOSPC"\nENOSQ:\n  see: ["errno ENOSPC"]\n', "errno.yaml:13: ENOSQ: lacks what")
+
+    def test_a_name_in_two_files_of_a_kind_is_refused(self):
         self.write("knowledge/en/a.yaml", GOOD)
-        self.refuses(GOOD.replace("ENOSPC", "EIO"), "errno.yaml:1: kind 'errno' is already in knowledge/en/a.yaml")
+        self.refuses(GOOD, "ENOSPC is already the entry of line 3")
 
     def test_anchors_are_refused_because_entries_are_parsed_alone(self):
         self.refuses(GOOD.replace('"df -h"', '&a "df -h"'), "errno.yaml:10: anchors and aliases")

@@ -32,7 +32,7 @@ constexpr std::uint64_t promised_rate = 200'000;  // events a second
 // wake-up.
 class Reader {
   public:
-    explicit Reader(Sensor& sensor) : sensor_(sensor), table_(*sensor.schemas()[0], 4u << 20) {
+    explicit Reader(Running& sensor) : sensor_(sensor), table_(*sensor.schemas()[0], 4u << 20) {
         number_ = table_.schema().find("new_comm");
         epoll_ = OwnedFd(epoll_create1(EPOLL_CLOEXEC));
         epoll_event event{};
@@ -98,7 +98,7 @@ class Reader {
         }
     }
 
-    Sensor& sensor_;
+    Running& sensor_;
     Table table_;
     const Field* number_;
     OwnedFd epoll_;
@@ -171,10 +171,11 @@ class RingKernel : public testing::Test {
     void start(std::uint32_t ring_bytes) {
         StartOptions options;
         options.mode = Mode::events;
-        options.only_pid = static_cast<std::uint32_t>(::getpid());
+        options.filters = {{"pid", static_cast<std::uint32_t>(::getpid())}};
         options.ring_bytes = ring_bytes;
-        const auto started = sensor_->start(options, names_);
+        auto started = sensors::skeleton_source.start(options, names_);
         ASSERT_TRUE(started) << started.error().message;
+        sensor_ = std::move(*started);
     }
     std::uint64_t counted_lost() const {
         std::uint64_t sum = 0;
@@ -183,7 +184,7 @@ class RingKernel : public testing::Test {
     }
 
     Names names_;
-    std::unique_ptr<Sensor> sensor_ = sensors::make_skeleton();
+    std::unique_ptr<Running> sensor_;
 };
 
 TEST_F(RingKernel, loses_no_event_at_200000_a_second) {

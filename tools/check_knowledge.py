@@ -18,13 +18,15 @@ import sys
 import yaml
 
 FIELDS = {  # field: what it holds
-    "names": list, "what": str, "because": list, "impact": str, "try": list, "check": list,
+    "names": list, "what": str, "short": str, "because": list, "impact": str, "try": list, "check": list,
     "loss": bool, "since": str, "number": int,
+    "match": list, "of": str, "is": str, "see": list, "unless": list,
 }
 # Kinds whose every entry explains a fault need all parts; the others need at least what and impact.
 FULL_KINDS = {"drop_reason", "errno", "signal"}
 FULL_PARTS = ("what", "because", "impact", "try")
 SHORT_PARTS = ("what", "impact")
+BRIEF_PARTS = ("what",)  # of files that say `_brief: true`: long lists of counters and fields
 KIND_PARTS = {"drop_reason": ("loss",), "errno": ("number",), "signal": ("number",)}
 FORBIDDEN = re.compile(r"\b(may|might)\b|check your configuration|e\.g\.", re.IGNORECASE)
 LONGEST_LINE = 199
@@ -35,7 +37,6 @@ class Checker:
     def __init__(self, root):
         self.root = root
         self.faults = []
-        self.kinds = {}  # (language, kind): file
         self.names = {}  # (language, kind): {NAME: (file, line)}
 
     def fault(self, path, line, reason):
@@ -89,7 +90,7 @@ class Checker:
         elif wanted is str and not node.value.strip():
             self.fault(path, line, f"{field}: is empty")
 
-    def check_entry(self, path, kind, key, node):
+    def check_entry(self, path, kind, key, node, brief):
         line = key.start_mark.line + 1
         if not isinstance(node, yaml.MappingNode):
             self.fault(path, line, f"{key.value}: has no parts")
@@ -104,7 +105,8 @@ class Checker:
                 self.fault(path, at, f"{key.value}: unknown part {field.value!r}; known: {', '.join(FIELDS)}")
             else:
                 self.check_value(path, field.value, value)
-        wanted = (FULL_PARTS if kind in FULL_KINDS else SHORT_PARTS) + KIND_PARTS.get(kind, ())
+        # What is another entry by another name has that one's parts.
+        wanted = () if "is" in parts else (FULL_PARTS if kind in FULL_KINDS else BRIEF_PARTS if brief else SHORT_PARTS) + KIND_PARTS.get(kind, ())
         for part in wanted:
             if part not in parts:
                 self.fault(path, line, f"{key.value}: lacks {part}")
@@ -128,20 +130,22 @@ class Checker:
             self.fault(path, 1, "the first keys are not _kind and _title")
             return
         kind = pairs[0][1].value
-        first = self.kinds.setdefault((language, kind), path)
-        if first != path:
-            self.fault(path, 1, f"kind {kind!r} is already in {os.path.relpath(first, self.root)}")
+        brief = any(key.value == "_brief" for key, _ in pairs)
         names = self.names.setdefault((language, kind), {})
         if len(pairs) == 2:
             self.fault(path, 1, "no entries")
         for key, value in pairs[2:]:
             line = key.start_mark.line + 1
+            if key.value == "_brief":
+                if value.value != "true":
+                    self.fault(path, line, "_brief is true, or not there")
+                continue
             if key.value.startswith("_"):
                 self.fault(path, line, f"unknown file key {key.value}")
                 continue
             if not key.tag.endswith(":str"):
                 self.fault(path, line, f"the key {key.value} is not text; quote it")
-            for name in [key.value] + self.check_entry(path, kind, key, value):
+            for name in [key.value] + self.check_entry(path, kind, key, value, brief):
                 seen = names.setdefault(name.upper(), (path, line))
                 if seen != (path, line):
                     self.fault(path, line, f"{name} is already the entry of line {seen[1]}")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-TESTS = ["attach_kernel_test", "map_kernel_test", "events_kernel_test", "object_kernel_test", "adhoc_kernel_test"]
+TESTS = ["attach_kernel_test", "map_kernel_test", "events_kernel_test", "engine_object_kernel_test", "probe_kernel_test"]
 ENDED = re.compile(r"^\[ +(OK|FAILED) +\] (\S+?) \(\d+ ms\)$", re.MULTILINE)
 MARKED = re.compile(r"(<!-- engine -->\n)(.*?)(<!-- /engine -->)", re.DOTALL)
 

@@ -10,7 +10,7 @@ import sys
 import yaml
 
 FORBIDDEN = re.compile(r"\b(may|might)\b", re.IGNORECASE)
-TABLES = ("releases", "acquires", "registers", "steps", "labels")
+TABLES = ("releases", "acquires", "registers", "steps", "labels", "helper_ways")
 PARTS = ("what", "remedy", "code")
 
 
@@ -102,7 +102,7 @@ def main() -> None:
     out, paths = sys.argv[1], sys.argv[2:]
     trees = {os.path.basename(os.path.dirname(path)): (path, read(path)) for path in paths}
     english = shape(trees["en"][1])
-    lines = ['#include "kernel/verifier_words.h"', "namespace waggle::kernel {", "namespace {"]
+    lines = ['#include "verifier/words.h"', "namespace waggle::kernel {", "namespace {"]
     rows = []
     for language, (path, tree) in sorted(trees.items(), key=lambda each: each[0] != "en"):
         if shape(tree) != english:

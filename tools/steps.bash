@@ -5,6 +5,8 @@
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$top"
 export PATH=$PATH:/usr/sbin:/sbin
+# What one clone has compiled serves the next: paths below the tree are relative to the compiler cache.
+export CCACHE_BASEDIR=$top CCACHE_NOHASHDIR=true
 
 # step NAME LOG CMD…: runs CMD into LOG and says how it went; ends the script when it failed.
 step() {

@@ -124,7 +124,7 @@ def first_row(commands: dict[str, tuple[list[str], int]], load: Load, rounds: in
 def own_code(bench: str) -> dict:
     """Google Benchmark's figures, by name: the median of five."""
     say("own code")
-    made = subprocess.run([bench, "--benchmark_format=json", "--benchmark_repetitions=5", "--benchmark_min_time=0.2",
+    made = subprocess.run([bench, "--benchmark_filter=-^histogram/", "--benchmark_format=json", "--benchmark_repetitions=5", "--benchmark_min_time=0.2",
                            "--benchmark_enable_random_interleaving=true"], stdout=subprocess.PIPE, check=True)
     out: dict = {}
     for run in json.loads(made.stdout)["benchmarks"]:
@@ -143,6 +143,24 @@ def own_code(bench: str) -> dict:
             if key in entry:
                 entry[key] = spread(entry[key])
     return out
+
+
+def histograms(bench: str) -> dict:
+    """Nanoseconds to count a value, by how many records are counted into and by way: of nine runs."""
+    say("histograms")
+    made = subprocess.run([bench, "--benchmark_filter=^histogram/", "--benchmark_format=json", "--benchmark_repetitions=9",
+                           "--benchmark_min_time=2"], stdout=subprocess.PIPE, check=True)
+    out: dict = {}
+    for run in json.loads(made.stdout)["benchmarks"]:
+        if run["run_type"] != "iteration":
+            continue
+        if run.get("error_occurred"):
+            raise RuntimeError(f"{run['name']}: {run['error_message']}")
+        entry = out.setdefault(run["name"].split("/")[1], {})
+        for way in ("log2", "fine", "fine_u64", "octaves"):
+            entry.setdefault(way, []).append(run[way])
+            entry.setdefault(f"{way} over log2", []).append(run[way] - run["log2"])
+    return {records: {way: spread(values) for way, values in entry.items()} for records, entry in out.items()}
 
 
 def instructions(bench: str, names: list[str]) -> dict:

@@ -3,8 +3,7 @@
 // batches; and every record that is not delivered counted, by cause.
 //
 //     auto events = waggle::Events::open(*map, {.checks = {.shortest = sizeof(Event), .pid = {8, 4}}},
-//                                        [&](std::span<const waggle::Bytes> records) { return send(records);
-//                                        });
+//                                        [&](auto records) { return send(records); });
 //     for (;;) { wait(events->ready_fd(), events->wait_ns()); events->poll(); }
 //
 // A batch goes to the sink when it is large enough, when its oldest record has waited long enough, or under

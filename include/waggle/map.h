@@ -14,19 +14,18 @@
 //   hash, lru_hash                read write take erase walk, batches. A full lru_hash drops its oldest.
 //   array                         read write walk; keys are 0 … max_entries - 1 (std::uint32_t), all there.
 //   percpu_*                      the same with one value for each possible CPU, one after the other, each
-//   rounded
-//                                 up to 8 bytes: value_bytes() long in all.
+//                                 rounded up to 8 bytes: value_bytes() long in all.
 //   lpm_trie                      read (longest prefix that matches) write erase walk; the key is a
-//   std::uint32_t
-//                                 of prefix bits and the address in network order.
+//                                 std::uint32_t of prefix bits and the address in network order.
 //   queue, stack                  push pop peek. bloom_filter: push contains.
 //   stack_trace                   read erase walk; the value is a list of addresses, 0 ends it.
 //   array_of_maps, hash_of_maps   write takes the descriptor of the inner map, read and walk give its id.
 //   program_array                 the same with programs.
 //   perf_event_array              write (the descriptor of a perf event) and erase; waggle/perf_buffer.h
-//   reads it. task_storage, inode_storage, socket_storage   read write erase; the key is a descriptor (int):
-//   a pidfd, an open
-//                                 file, a socket. They have no list of keys to walk.
+//                                 reads it.
+//   task_storage, inode_storage, socket_storage
+//                                 read write erase; the key is a descriptor (int): a pidfd, an open file, a
+//                                 socket. They have no list of keys to walk.
 //   ring_buffer                   none of these: waggle/ring.h reads it.
 //
 // A MapView owns a descriptor of its own, so the object or process it came from need not outlive it; the map

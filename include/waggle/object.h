@@ -181,9 +181,8 @@ class Object {
     Result<void> start(std::string_view program, std::string_view spec);
 
     // After load(): attaches a loaded program, and gives the attachment's name: the spec's, or the program's,
-    // with
-    // "#2" and so on behind where that is taken. Without a spec: where plan() said, else where its section
-    // says.
+    // with "#2" and so on behind where that is taken. Without a spec: where plan() said, else where its
+    // section says.
     Result<std::string> attach(std::string_view program, const AttachSpec& spec = {});
     // The same from a spec's text.
     Result<std::string> attach(std::string_view program, std::string_view spec);

@@ -27,7 +27,7 @@ struct SupportFact {
 
 // All facts.
 struct Support {
-    std::vector<SupportFact> facts;  // in the order that a person would mend them
+    std::vector<SupportFact> facts;  // in the order that a person would fix them
     // All that is required holds.
     bool enough() const;
 };
@@ -41,7 +41,7 @@ struct SupportSources {
     std::string mounts = "/proc/mounts";
 };
 
-// Reads the facts anew; a fact that cannot be read does not hold, and says why.
+// Reads the facts again; a fact that cannot be read does not hold, and says why.
 Support check_support(const SupportSources& sources = {});
 
 }  // namespace waggle

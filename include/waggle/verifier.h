@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -58,6 +59,21 @@ class SourceLines {
     std::optional<SourceLine> using_symbol(std::string_view symbol) const;
     // Where the variable that holds byte `offset` of `section` (".bss") ends, counted in the section.
     std::optional<std::uint64_t> variable_end(std::string_view section, std::uint64_t offset) const;
+    // The lines that the instructions of a program or function come from, in their order, with what was
+    // inlined there; of a very long one the first 20,000.
+    std::vector<SourceLine> all_of(std::string_view program) const;
+    // The lines of the function around `at`, where its source file is still there and has every line that the
+    // object's line information names (columns are 0); else empty.
+    std::vector<SourceLine> function_around(const SourceLine& at) const;
+    // What the source calls the function's first parameter (of a program: its context); empty where the
+    // object does not say.
+    std::string first_parameter(std::string_view function) const;
+    // The section that the function lies in; empty where there is none.
+    std::string section_of(std::string_view function) const;
+    // How many elements the struct field or global variable has, where all arrays of that name have as many.
+    std::optional<std::uint32_t> array_length(std::string_view name) const;
+    // The first function that calls helper `number` and returns something else than int, by its types.
+    std::string caller_without_int(std::int32_t helper) const;
     // The line where the program begins.
     std::optional<SourceLine> begin_of(std::string_view program) const { return of(program, 0); }
 
@@ -70,6 +86,9 @@ class SourceLines {
         std::string name;
         std::size_t section;  // in lines_
         std::uint32_t first, count;
+        std::string section_name, first_parameter;
+        bool returns_int = true;  // or nothing is known
+        std::vector<std::int32_t> helpers;
     };
     struct Variable {
         std::string section;
@@ -79,7 +98,9 @@ class SourceLines {
         std::string symbol;
         SourceLine at;
     };
+    std::map<std::string, std::vector<std::string>, std::less<>> files_;  // those that are as they were
     std::vector<Variable> variables_;
+    std::map<std::string, std::uint32_t, std::less<>> arrays_;  // 0: of different lengths
     std::vector<Use> uses_;
     std::vector<Program> programs_;
     std::vector<std::vector<Line>> lines_;  // per section, ascending
@@ -111,8 +132,15 @@ struct Rejection {
     std::string reg;            // "R1"; empty where no register is at fault
     std::vector<Step> because;  // nearest cause first
     std::string remedy;         // what to change, one sentence
-    std::string code;           // the line that mends it, where it can be named
-    std::string kernel_says;    // the kernel's or libbpf's own words, lines joined by "; "
+    std::string code;           // the line that fixes it, where it can be named
+    // Where a line goes: not known, before the one at `code_line`, behind it, or in its place.
+    enum class CodePlace { unknown, before, after, instead };
+    // Where `code` goes, where that can be told.
+    CodePlace code_place = CodePlace::unknown;
+    // The line that `code_place` speaks of, in the file of `at`.
+    std::uint32_t code_line = 0;
+    std::string kernel_says;   // the kernel's or libbpf's own words, lines joined by "; "
+    bool loader_says = false;  // they are libbpf's: the kernel was not asked, or gave no words
 };
 
 // What is known besides the log; all of it is optional.
@@ -123,6 +151,8 @@ struct RejectionContext {
     const SourceLines* lines = nullptr;  // borrowed during the call
     // The first instruction of the program's longest loop: named where the log shows no instruction.
     std::optional<std::uint32_t> loop;
+    // The last one of that loop.
+    std::optional<std::uint32_t> loop_end;
     // The instructions that call functions of the program itself.
     std::span<const std::uint32_t> calls;
     // What libbpf said before the verifier spoke.
@@ -175,7 +205,8 @@ struct VerifiedProgram {
 struct Verdict {
     // In the order of the object.
     std::vector<VerifiedProgram> programs;
-    // Set when the object as a whole is refused before any program is looked at; `programs` is then empty.
+    // Set when the object as a whole is refused: before any program is looked at (`programs` is then empty),
+    // or because its programs, each of which is accepted, cannot be loaded together.
     std::optional<Rejection> object;
     // Whether every program was.
     bool accepted() const;

@@ -43,11 +43,11 @@ struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 4096);
     __type(key, struct total_key);
-    __type(value, struct block_io_total_event);
+    __type(value, struct block_io_total_state);
 } totals SEC(".maps");
 
 /* Where the last request of a process, on a device, of an operation ended. Direct-mapped: who is thrown out
- * by another begins anew and has one request called not sequential. */
+ * by another begins again and has one request called not sequential. */
 struct stream {
     __u32 who;
     __u32 device;
@@ -66,7 +66,7 @@ struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
     __uint(max_entries, 1);
     __type(key, __u32);
-    __type(value, struct block_io_total_event);
+    __type(value, struct block_io_total_state);
 } new_total SEC(".maps");
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -92,7 +92,7 @@ static __noinline int make_device(__u32 key, struct gendisk* disk) {
     __u32 zero = 0;
     struct block_device_state* made = bpf_map_lookup_elem(&new_device, &zero);
     if (!made || !disk) return 0;
-    made->row.header.kind = 2;
+    made->row.header.kind = BLOCK_DEVICE;
     made->row.header.size = sizeof made->row;
     made->row.major = key >> 20;
     made->row.minor = key & 0xfffff;
@@ -247,35 +247,24 @@ int BPF_PROG(on_merge, struct request* second) {
     return 0;
 }
 
-static __always_inline __u32 log2_slot(__u64 ns) {
-    __u32 slot = 0;
-    if (ns >> 32) return ns >> (BLOCK_SLOTS - 1) ? BLOCK_SLOTS - 1 : ns >> 34 ? 34 : ns >> 33 ? 33 : 32;
-    __u32 low = (__u32)ns;
-    if (low >> 16) low >>= 16, slot += 16;
-    if (low >> 8) low >>= 8, slot += 8;
-    if (low >> 4) low >>= 4, slot += 4;
-    if (low >> 2) low >>= 2, slot += 2;
-    return slot + (low >> 1);
-}
-
 static __noinline int make_total(struct total_key* key, struct remembered* entry) {
     __u32 zero = 0;
-    struct block_io_total_event* made = bpf_map_lookup_elem(&new_total, &zero);
+    struct block_io_total_state* made = bpf_map_lookup_elem(&new_total, &zero);
     if (!made || !key || !entry) return 0;
     struct block_device_state* device = bpf_map_lookup_elem(&devices, &entry->device);
     if (!device) return 0;
-    made->header.kind = 1;
-    made->header.size = sizeof *made;
-    made->header.time_ns = bpf_ktime_get_ns();
-    made->header.start_ns = entry->who.start_ns;
-    made->header.cgroup_id = entry->who.cgroup_id;
-    made->header.pid = entry->who.pid;
-    made->header.tid = entry->who.pid;
-    __builtin_memcpy(made->header.comm, entry->who.comm, sizeof made->header.comm);
-    __builtin_memcpy(made->device, device->row.device, sizeof made->device);
-    made->major = device->row.major;
-    made->minor = device->row.minor;
-    made->operation = entry->opf & REQ_OP_MASK;
+    made->row.header.kind = BLOCK_IO_TOTAL;
+    made->row.header.size = sizeof made->row;
+    made->row.header.time_ns = bpf_ktime_get_ns();
+    made->row.header.start_ns = entry->who.start_ns;
+    made->row.header.cgroup_id = entry->who.cgroup_id;
+    made->row.header.pid = entry->who.pid;
+    made->row.header.tid = entry->who.pid;
+    __builtin_memcpy(made->row.header.comm, entry->who.comm, sizeof made->row.header.comm);
+    __builtin_memcpy(made->row.device, device->row.device, sizeof made->row.device);
+    made->row.major = device->row.major;
+    made->row.minor = device->row.minor;
+    made->row.operation = entry->opf & REQ_OP_MASK;
     bpf_map_update_elem(&totals, key, made, BPF_NOEXIST);
     return 0;
 }
@@ -290,7 +279,7 @@ static __always_inline void count_total(struct remembered* entry, __u64 queue_ns
                                         __u64 now) {
     struct total_key key = {entry->who.start_ns, entry->who.cgroup_id,     entry->who.pid,
                             entry->device,       entry->opf & REQ_OP_MASK, 0};
-    struct block_io_total_event* total = bpf_map_lookup_elem(&totals, &key);
+    struct block_io_total_state* total = bpf_map_lookup_elem(&totals, &key);
     if (!total) {
         make_total(&key, entry);
         total = bpf_map_lookup_elem(&totals, &key);
@@ -299,19 +288,17 @@ static __always_inline void count_total(struct remembered* entry, __u64 queue_ns
             return;
         }
     }
-    total->header.time_ns = now;
-    __sync_fetch_and_add(&total->requests, 1);
-    if (entry->bytes) __sync_fetch_and_add(&total->bytes, entry->bytes);
-    if (entry->sequential) __sync_fetch_and_add(&total->sequential, 1);
-    if (entry->direct) __sync_fetch_and_add(&total->direct, 1);
-    if (entry->error) __sync_fetch_and_add(&total->errors, 1);
-    __sync_fetch_and_add(&total->queue_ns, queue_ns);
-    __sync_fetch_and_add(&total->device_ns, device_ns);
-    if (is_waited_for(entry->opf)) __sync_fetch_and_add(&total->waited_ns, queue_ns + device_ns);
-    __u32 slot = log2_slot(queue_ns);
-    if (slot < BLOCK_SLOTS) __sync_fetch_and_add(&total->queue_histogram[slot], 1);
-    slot = log2_slot(device_ns);
-    if (slot < BLOCK_SLOTS) __sync_fetch_and_add(&total->device_histogram[slot], 1);
+    total->row.header.time_ns = now;
+    __sync_fetch_and_add(&total->row.requests, 1);
+    if (entry->bytes) __sync_fetch_and_add(&total->row.bytes, entry->bytes);
+    if (entry->sequential) __sync_fetch_and_add(&total->row.sequential, 1);
+    if (entry->direct) __sync_fetch_and_add(&total->row.direct, 1);
+    if (entry->error) __sync_fetch_and_add(&total->row.errors, 1);
+    __sync_fetch_and_add(&total->row.queue_ns, queue_ns);
+    __sync_fetch_and_add(&total->row.device_ns, device_ns);
+    if (is_waited_for(entry->opf)) __sync_fetch_and_add(&total->row.waited_ns, queue_ns + device_ns);
+    waggle_hist_count(total->queue_slots, queue_ns, BLOCK_TIME_UNIT, BLOCK_TIME_END);
+    waggle_hist_count(total->device_slots, device_ns, BLOCK_TIME_UNIT, BLOCK_TIME_END);
 }
 
 #define FLAG(opf, name) \
@@ -335,7 +322,7 @@ static __noinline int send_event(struct remembered* entry, __u64 queue_ns, __u64
     if (!device) return 0;
     struct block_io_event* event = waggle_reserve(sizeof *event);
     if (!event) return 0;
-    event->header.kind = 0;
+    event->header.kind = BLOCK_IO;
     event->header.reserved = 0;
     event->header.size = sizeof *event;
     event->header.time_ns = now;
@@ -421,7 +408,7 @@ struct {
 static __noinline int make_dirtied(struct dirty_key* key, void* disk) {
     if (!key || !disk) return 0;
     struct page_dirty_total_event made = {};
-    waggle_header(&made.header, 3, sizeof made, bpf_get_current_task_btf());
+    waggle_header(&made.header, BLOCK_PAGE_DIRTY, sizeof made, bpf_get_current_task_btf());
     made.header.tid = made.header.pid;
     made.major = key->device >> 20;
     made.minor = key->device & 0xfffff;

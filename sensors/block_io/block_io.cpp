@@ -13,8 +13,9 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "block_io.skel.h"
+#include "model/histogram.h"
+#include "sensing/probed_running.h"
 #include "sensors/block_io/block_io.event.h"
-#include "sensors/probed_sensor.h"
 
 namespace waggle::sensors {
 namespace {
@@ -137,7 +138,10 @@ constexpr Schema dirty_schema = {
     "it to the disk later.",
     sizeof(page_dirty_total_event), dirty_fields, true};
 
-constexpr const Schema* all_schemas[] = {&io_schema, &total_schema, &device_schema, &dirty_schema};
+constexpr auto all_schemas = schemas_by_kind({{BLOCK_IO, &io_schema},
+                                              {BLOCK_IO_TOTAL, &total_schema},
+                                              {BLOCK_DEVICE, &device_schema},
+                                              {BLOCK_PAGE_DIRTY, &dirty_schema}});
 
 std::string operation_name(std::uint64_t operation) {
     // enum req_op of include/linux/blk_types.h; the numbers are the same on 6.1, 6.12 and 6.18.
@@ -184,43 +188,19 @@ constexpr Moment moments[] = {
 };
 
 constexpr std::uint32_t total_counter = offsetof(block_io_total_event, requests);
-constexpr std::uint32_t total_counters = (sizeof(block_io_total_event) - total_counter) / 8;
+constexpr std::uint32_t total_counters =
+    (offsetof(block_io_total_event, queue_histogram) - total_counter) / 8;
 constexpr std::uint32_t forget_totals_after = 30;
 
-class BlockIo final : public ProbedSensor {
-  public:
-    std::string_view name() const override { return "block_io"; }
-    std::string_view question() const override {
-        return "Who makes the disks work, and how long does the work take?";
-    }
-    std::span<const Schema* const> schemas() const override { return all_schemas; }
-
-    Result<void> start(const StartOptions& options, Names& names) override {
-        auto opened = open(block_io_bpf__elf_bytes, options);
-        if (!opened) return opened.error();
-        if (auto loaded = opened->load(moments); !loaded) return loaded;
-        if (auto prepared = prepare(*opened); !prepared) return prepared;
-        names.resolve_with("block_operation", operation_name);
-        names.resolve_with("block_flags", flags_name);
-        names.resolve_with("errno", errno_name);
-        run(std::move(*opened));
-        return {};
-    }
-    void stop() override {
-        ProbedSensor::stop();
-        devices_.clear();
-    }
-
-    std::string_view top_query() const override {
-        return R"(SELECT t.device AS device, t.pid AS pid, t.comm AS comm, t.operation AS operation,
+constexpr std::string_view top_query =
+    R"(SELECT t.device AS device, t.pid AS pid, t.comm AS comm, t.operation AS operation,
        sum(t.requests) AS requests, sum(t.bytes) AS bytes, sum(t.sequential) * 100 / sum(t.requests) AS sequential_percent,
        sum(t.direct) * 100 / sum(t.requests) AS direct_percent, sum(t.queue_ns) / sum(t.requests) AS mean_queue_ns,
        sum(t.device_ns) / sum(t.requests) AS mean_device_ns, hist_percentile(t.device_histogram, 0.99) AS p99_device_ns
 FROM block_io_total t, window w WHERE t.time_ns >= w.from_ns AND t.requests > 0
 GROUP BY t.device, t.pid, t.comm, t.operation ORDER BY sum(t.device_ns) DESC, device, pid, operation)";
-    }
-    std::string_view figures_query() const override {
-        return R"(WITH d AS MATERIALIZED (
+constexpr std::string_view figures_query =
+    R"(WITH d AS MATERIALIZED (
     SELECT b.device AS device, sum(b.requests) AS requests, sum(b.read_bytes) AS read_bytes,
            sum(b.write_bytes) AS write_bytes, sum(b.busy_ns) AS busy_ns, sum(b.depth_ns) AS depth_ns,
            sum(b.covers_ns) AS covers_ns
@@ -229,11 +209,24 @@ SELECT sum(requests) * 1e9 / max(covers_ns) AS requests_per_second,
        sum(read_bytes) * 1e9 / max(covers_ns) AS read_bytes_per_second,
        sum(write_bytes) * 1e9 / max(covers_ns) AS written_bytes_per_second,
        max(busy_ns * 100.0 / covers_ns) AS busiest_disk_percent FROM d WHERE covers_ns > 0)";
+
+class BlockIo final : public ProbedRunning {
+  public:
+    static Result<std::unique_ptr<Running>> start(const StartOptions& options, Names& names) {
+        auto probes = open_probes(block_io_source, block_io_bpf__elf_bytes, options);
+        if (!probes) return probes.error();
+        if (auto loaded = probes->load(moments); !loaded) return loaded.error();
+        std::unique_ptr<BlockIo> running(new BlockIo(std::move(*probes)));
+        if (auto prepared = running->prepare(); !prepared) return prepared.error();
+        names.resolve_with("block_operation", operation_name);
+        names.resolve_with("block_flags", flags_name);
+        names.resolve_with("errno", errno_name);
+        return std::unique_ptr<Running>(std::move(running));
     }
 
     void snapshot(const RecordSink& sink) override {
         now_ns_ = SystemClock().monotonic_ns();
-        ProbedSensor::snapshot(sink);
+        ProbedRunning::snapshot([&](std::span<const Bytes> values) { sink(totals_.pack(values)); });
         last_ns_ = now_ns_;
     }
 
@@ -247,14 +240,21 @@ SELECT sum(requests) * 1e9 / max(covers_ns) AS requests_per_second,
         __u64 old_depth_ns = 0;
     };
 
-    Result<void> prepare(kernel::Probes& probes) {
+    explicit BlockIo(kernel::Probes probes) : ProbedRunning(block_io_source, std::move(probes)) {}
+
+    Result<void> prepare() {
+        kernel::Probes& probes = this->probes();
         for (const auto& [variable, cause] : {std::pair{"lost_map_full", "map full"},
                                               std::pair{"lost_began_before", "began before waggle started"},
                                               std::pair{"lost_start_missed", "start not seen"}})
             if (auto counted = probes.count_loss(variable, cause); !counted) return counted;
         kernel::Snapshot::Options forgetful;
         forgetful.forget_after = forget_totals_after;
-        if (auto map = probes.snapshot_map("totals", {{total_counter, total_counters}}, std::move(forgetful));
+        if (auto map =
+                probes.snapshot_map("totals",
+                                    {{total_counter, total_counters},
+                                     {offsetof(block_io_total_state, queue_slots), 2 * BLOCK_SLOTS, 4}},
+                                    std::move(forgetful));
             !map)
             return map;
         kernel::Snapshot::Options forgetful_too;
@@ -294,7 +294,7 @@ SELECT sum(requests) * 1e9 / max(covers_ns) AS requests_per_second,
             const auto number = read_file(entry.path().string() + "/dev", 64);
             if (!number || std::sscanf(number->c_str(), "%u:%u", &row.major, &row.minor) != 2) continue;
             if (in_flight_by_kernel(row).value_or(0) == 0) continue;
-            row.header.kind = 2;
+            row.header.kind = BLOCK_DEVICE;
             row.header.size = sizeof row;
             const std::string name = entry.path().filename().string();
             std::memcpy(row.device, name.data(), std::min(name.size(), sizeof row.device - 1));
@@ -365,6 +365,11 @@ SELECT sum(requests) * 1e9 / max(covers_ns) AS requests_per_second,
         state.row.in_flight = 0;
     }
 
+    HistogramPacker totals_{1,
+                            {WAGGLE_HISTOGRAM_PLACE(block_io_total_state, queue_slots, row.queue_histogram,
+                                                    BLOCK_TIME_UNIT, BLOCK_TIME_END),
+                             WAGGLE_HISTOGRAM_PLACE(block_io_total_state, device_slots, row.device_histogram,
+                                                    BLOCK_TIME_UNIT, BLOCK_TIME_END)}};
     int devices_fd_ = -1;
     std::uint64_t now_ns_ = 0;   // of the snapshot being taken
     std::uint64_t last_ns_ = 0;  // of the one before
@@ -373,6 +378,13 @@ SELECT sum(requests) * 1e9 / max(covers_ns) AS requests_per_second,
 
 }  // namespace
 
-std::unique_ptr<Sensor> make_block_io() { return std::make_unique<BlockIo>(); }
+constinit const Source block_io_source = {
+    .name = "block_io",
+    .question = "Who makes the disks work, and how long does the work take?",
+    .schemas = all_schemas,
+    .top_query = top_query,
+    .figures_query = figures_query,
+    .start = BlockIo::start,
+};
 
 }  // namespace waggle::sensors

@@ -3,10 +3,22 @@
 #pragma once
 
 #include "bpf/event.h"
+#include "bpf/histogram.h"
 
 #define BLOCK_DEVICE_LEN 32
-/* Slots of a histogram of nanoseconds: the last one holds everything from 2^35 ns, 34 s. */
-#define BLOCK_SLOTS 36
+/* Histograms of nanoseconds count in units of 16 ns; from 256 ns on they have 16 steps an octave. The last
+ * slot holds everything from 2^36 ns, 69 s. */
+#define BLOCK_TIME_UNIT 4
+#define BLOCK_TIME_END 36
+#define BLOCK_SLOTS WAGGLE_HIST_SLOTS(BLOCK_TIME_UNIT, BLOCK_TIME_END)
+
+/* What header.kind says. */
+enum block_kind {
+    BLOCK_IO = 0,
+    BLOCK_IO_TOTAL = 1,
+    BLOCK_DEVICE = 2,
+    BLOCK_PAGE_DIRTY = 3,
+};
 
 /* Flags of a request. The kernel's own bit numbers move between versions. */
 enum block_flag {
@@ -57,8 +69,15 @@ struct block_io_total_event {
     __u64 queue_ns;
     __u64 device_ns;
     __u64 waited_ns;
-    __u64 queue_histogram[BLOCK_SLOTS];
-    __u64 device_histogram[BLOCK_SLOTS];
+    struct waggle_histogram queue_histogram;
+    struct waggle_histogram device_histogram;
+};
+
+/* The same as the kernel side keeps it. */
+struct block_io_total_state {
+    struct block_io_total_event row;
+    __u32 queue_slots[BLOCK_SLOTS];
+    __u32 device_slots[BLOCK_SLOTS];
 };
 
 /* Kind 2: one device. */
@@ -94,7 +113,9 @@ struct page_dirty_total_event {
 
 #ifdef __cplusplus
 static_assert(sizeof(block_io_event) == 144);
-static_assert(sizeof(block_io_total_event) == 104 + 8 * 8 + 2 * 8 * BLOCK_SLOTS);
+static_assert(sizeof(block_io_total_event) == 104 + 8 * 8 + 2 * 8);
+static_assert(sizeof(block_io_total_state) == sizeof(block_io_total_event) + 2 * 4 * BLOCK_SLOTS);
+static_assert(BLOCK_SLOTS == 465);
 static_assert(sizeof(block_device_event) == 160);
 static_assert(sizeof(block_device_state) == 168);
 static_assert(sizeof(page_dirty_total_event) == 104);

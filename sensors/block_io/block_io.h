@@ -7,12 +7,10 @@
 // `page_dirty_total`, who wrote into the cache what the kernel writes to the disk later.
 #pragma once
 
-#include <memory>
-
-#include "model/sensor.h"
+#include "model/source.h"
 
 namespace waggle::sensors {
 
-std::unique_ptr<Sensor> make_block_io();
+extern const Source block_io_source;
 
 }  // namespace waggle::sensors

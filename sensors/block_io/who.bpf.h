@@ -4,7 +4,8 @@
  */
 #pragma once
 
-#define PF_KTHREAD 0x00200000
+#include "bpf/task.h"
+
 #define REQ_OP_MASK 0xff
 
 /* A bio that asks for a flush goes to a state machine that issues requests of its own, later and in a worker.

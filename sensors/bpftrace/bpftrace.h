@@ -3,12 +3,10 @@
 // map.
 #pragma once
 
-#include <memory>
-
-#include "model/sensor.h"
+#include "model/source.h"
 
 namespace waggle::sensors {
 
-std::unique_ptr<Sensor> make_bpftrace();
+extern const Source bpftrace_source;
 
 }  // namespace waggle::sensors

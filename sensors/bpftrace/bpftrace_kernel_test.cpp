@@ -25,11 +25,11 @@ class Script {
     ~Script() { std::filesystem::remove(path_); }
     Script(const Script&) = delete;
     Script& operator=(const Script&) = delete;
-    Result<void> start(Sensor& sensor) const {
+    Result<std::unique_ptr<Running>> start() const {
         static Names names;
         StartOptions options;
-        options.script = path_;
-        return sensor.start(options, names);
+        EXPECT_TRUE(options.values.set(*bpftrace_source.asked_by, path_));
+        return bpftrace_source.start(options, names);
     }
 
   private:
@@ -41,7 +41,7 @@ struct Entry {
     std::int64_t value;
 };
 
-void take(Sensor& sensor, std::vector<Entry>& out) {
+void take(Running& sensor, std::vector<Entry>& out) {
     sensor.drain([&](std::span<const Bytes> records) {
         for (const Bytes record : records) {
             const Result<Row> row = sensor.read(record);
@@ -53,7 +53,7 @@ void take(Sensor& sensor, std::vector<Entry>& out) {
 }
 
 // Its rows until one has this text.
-bool wait_for(Sensor& sensor, std::vector<Entry>& out, std::string_view text) {
+bool wait_for(Running& sensor, std::vector<Entry>& out, std::string_view text) {
     const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(120);
     while (std::chrono::steady_clock::now() < until && !sensor.ended()) {
         take(sensor, out);
@@ -76,9 +76,9 @@ TEST(BpftraceKernel, a_script_counts_a_known_workload_and_tells_at_its_end) {
     const Script script("tracepoint:sched:sched_process_fork /pid == " + std::to_string(getpid()) +
                         "/ { @forks[\"ours\"] = count(); @h = hist(100); }\n"
                         "interval:ms:100 { printf(\"at work\\n\"); }\n");
-    const auto sensor = make_bpftrace();
-    const auto started = script.start(*sensor);
+    const auto started = script.start();
     ASSERT_TRUE(started) << started.error().message;
+    Running* sensor = started->get();
     std::vector<Entry> said;
     ASSERT_TRUE(wait_for(*sensor, said, "at work"));
     fork_children(25);
@@ -100,9 +100,9 @@ TEST(BpftraceKernel, a_script_counts_a_known_workload_and_tells_at_its_end) {
 
 TEST(BpftraceKernel, a_script_that_ends_itself_has_ended) {
     const Script script("BEGIN { printf(\"only this\\n\"); exit(); }\n");
-    const auto sensor = make_bpftrace();
-    const auto started = script.start(*sensor);
+    const auto started = script.start();
     ASSERT_TRUE(started) << started.error().message;
+    Running* sensor = started->get();
     std::vector<Entry> said;
     EXPECT_TRUE(wait_for(*sensor, said, "only this"));
     while (!sensor->ended()) take(*sensor, said);
@@ -111,8 +111,7 @@ TEST(BpftraceKernel, a_script_that_ends_itself_has_ended) {
 
 TEST(BpftraceKernel, a_wrong_script_is_refused_in_bpftraces_words) {
     const Script script("BEGIN { nosuch(); }\n");
-    const auto sensor = make_bpftrace();
-    const auto started = script.start(*sensor);
+    const auto started = script.start();
     ASSERT_FALSE(started);
     EXPECT_THAT(started.error().message, HasSubstr("nosuch"));
     EXPECT_THAT(started.error().message, HasSubstr("ERROR"));

@@ -295,11 +295,11 @@ BpftraceLine read_bpftrace_line(std::string_view line, std::uint64_t time_ns, co
     BpftraceLine out;
     if (line.ends_with('\n')) line.remove_suffix(1);
     if (line.empty()) return out;
-    std::string mended;
+    std::string clean;
     if (std::ranges::any_of(line, [](char c) { return static_cast<unsigned char>(c) >= 0x80; }) ||
         line.find("\\uffffff") != std::string_view::npos) {
-        mended = repaired(line);
-        line = mended;
+        clean = repaired(line);
+        line = clean;
     }
     Records records(time_ns, sink);
     Reader reader(records, out);

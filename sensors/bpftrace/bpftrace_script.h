@@ -35,7 +35,7 @@ class BpftraceScript {
     void read_lines(const std::function<void(std::string_view)>& line);
     // Whether there is something to read within this time, be it its end.
     bool wait(std::uint64_t timeout_ms) const;
-    // As Ctrl-C does: it prints its maps and ends. Asked anew each second, since it hears it only between two
+    // As Ctrl-C does: it prints its maps and ends. Asked again each second, since it hears it only between two
     // events.
     void ask_to_end(std::uint64_t now_ns);
 

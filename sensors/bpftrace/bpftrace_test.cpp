@@ -17,7 +17,7 @@ using testing::ElementsAre;
 
 // "output|map|key|value|lowest|highest|text".
 std::vector<std::string> rows_of(std::string_view line, BpftraceLine* said = nullptr) {
-    const auto sensor = make_bpftrace();
+    const Source* sensor = &bpftrace_source;
     std::vector<std::string> out;
     const BpftraceLine told = read_bpftrace_line(line, 7, [&](std::span<const Bytes> records) {
         for (const Bytes record : records) {
@@ -125,13 +125,13 @@ TEST(BpftraceLines, a_long_text_is_cut_and_says_so) {
 
 TEST(Bpftrace, runs_only_with_a_script) {
     Names names;
-    EXPECT_TRUE(make_bpftrace()->on_request());
-    const auto started = make_bpftrace()->start({}, names);
+    ASSERT_NE(bpftrace_source.asked_by, nullptr);
+    const auto started = bpftrace_source.start({}, names);
     ASSERT_FALSE(started);
     EXPECT_EQ(started.error().message, "it runs a script: waggle probe --bpftrace FILE");
     StartOptions options;
-    options.script = "/nonexistent\x1b.bt";
-    EXPECT_EQ(make_bpftrace()->start(options, names).error().message,
+    ASSERT_TRUE(options.values.set(*bpftrace_source.asked_by, "/nonexistent\x1b.bt"));
+    EXPECT_EQ(bpftrace_source.start(options, names).error().message,
               "/nonexistent\\x1b.bt: No such file or directory");
 }
 

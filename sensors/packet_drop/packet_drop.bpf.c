@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "bpf/ring.h"
 #include "bpf/task.h"
+#include "sensors/packet_drop/firewall_place.bpf.h"
 #include "sensors/packet_drop/packet_headers.bpf.h"
 #include "sensors/packet_drop/routine_reasons.h"
 
@@ -15,7 +16,9 @@ char LICENSE[] SEC("license") = "GPL";
 #define TCP_NEW_SYN_RECV 12
 #define TCP_FIN_OR_RST 0x05
 #define TCP_SYN 0x02
+#define RTN_UNSPEC 0
 #define RTN_UNICAST 1
+#define RTN_LOCAL 2
 #define RTF_LOCAL 0x80000000
 #define RTF_ANYCAST 0x00100000
 #define DST_METADATA 0x0080
@@ -51,6 +54,7 @@ struct desk {
     struct packet_drop_total total;
     struct packet_free_routine routine;
     struct cause cause;
+    __u64 stack[FIREWALL_STACK_DEPTH];
 };
 
 struct {
@@ -131,6 +135,10 @@ static __always_inline __u8 direction_of(struct sk_buff* skb, struct dst_entry* 
         if (bpf_core_enum_value_exists(enum skb_drop_reason, SKB_DROP_REASON_XDP) &&
             event->reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_XDP))
             return packet_direction_in;
+        /* Behind its Ethernet header, on a device: the stack has taken it in and not yet looked at it (XDP in
+         * generic mode). On the way out the header is in front, or not there yet. */
+        if (dev && skb->mac_header != HEADER_UNSET && skb->mac_header + ETH_HLEN == skb->data - skb->head)
+            return packet_direction_in;
         if (dst || skb->sk) return packet_direction_out;
         return packet_direction_unknown;
     }
@@ -141,6 +149,9 @@ static __always_inline __u8 direction_of(struct sk_buff* skb, struct dst_entry* 
     }
     if (event->destination.family == 4) {
         __u16 type = BPF_CORE_READ((struct rtable*)dst, rt_type);
+        /* A bridge that lets iptables see its packets gives them a route that says nothing. */
+        if (type == RTN_UNSPEC && dev && BPF_CORE_READ(dev, ifindex) != skb->skb_iif)
+            return packet_direction_forward;
         return type == RTN_UNICAST ? packet_direction_forward : packet_direction_in;
     }
     if (event->destination.family == 6) {
@@ -164,6 +175,11 @@ static __always_inline _Bool is_routine_reason(__u32 reason) {
 
 static __always_inline _Bool gives_no_reason(__u32 reason) {
     return reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NOT_SPECIFIED);
+}
+
+static __always_inline _Bool is_firewall(__u32 reason) {
+    return bpf_core_enum_value_exists(enum skb_drop_reason, SKB_DROP_REASON_NETFILTER_DROP) &&
+           reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NETFILTER_DROP);
 }
 
 static __always_inline _Bool is_no_route(__u32 reason) {
@@ -365,6 +381,16 @@ static __always_inline void add_to(struct packet_drop_total* total, const struct
 /* UDP's dev_scratch is still there: the packet had reached a receive queue, and the queue was thrown away. */
 static __always_inline _Bool was_queued_for_udp(__u64 dev) { return dev != 0 && !is_kernel_address(dev); }
 
+/* Whether the stack had taken the packet for this machine: it has a route that ends here, or TCP has taken
+ * its device away. What ends before that (at XDP, at a route that drops) never reached anybody. */
+static __always_inline _Bool reached_its_stack(struct sk_buff* skb, const struct packet_drop_event* event,
+                                               __u64 dev_address) {
+    struct dst_entry* dst = route_of(skb);
+    if (!dst) return !dev_address || !skb->skb_iif;
+    if (event->destination.family == 4) return BPF_CORE_READ((struct rtable*)dst, rt_type) == RTN_LOCAL;
+    return (BPF_CORE_READ((struct rt6_info*)dst, rt6i_flags) & RTF_LOCAL) != 0;
+}
+
 /* TCP that says nothing new, freed without a reason: the last packets of a connection, whose socket needs
  * them no more, and a repeated SYN, which was answered again. Kernels that name no socket (`knows_socket`)
  * cannot tell these acknowledgements from a handshake's last one that found the accept queue full. */
@@ -413,7 +439,8 @@ static __always_inline int drop(const __u64* context, __u64 receiver, _Bool know
         routine = 1;
     if (gives_no_reason(reason)) {
         if (waggle_icmp6_gives_no_reason() && event->protocol == IPPROTO_ICMPV6 && skb->skb_iif) routine = 1;
-        if (was_queued_for_udp(dev_address) || says_nothing_new(event, sk, knows_socket, without_payload))
+        if (was_queued_for_udp(dev_address) || (says_nothing_new(event, sk, knows_socket, without_payload) &&
+                                                reached_its_stack(skb, event, dev_address)))
             routine = 1;
         if (!event->ether_type && !skb->skb_iif && !dev_address) {
             thing = freed_thing_other; /* never was on a wire: a message inside this machine */
@@ -443,7 +470,17 @@ static __always_inline int drop(const __u64* context, __u64 receiver, _Bool know
         return 0;
     }
     add_to(total, event);
-    if (events_wanted || is_sample(total, event->header.time_ns)) send(event);
+    _Bool sample = is_sample(total, event->header.time_ns);
+    if (!sample && !events_wanted) return 0;
+    if (sample) read_way(event, skb, dst, dev);
+    if (sample && sk && event->socket_inode) {
+        struct sock___with_filter* filtered = (struct sock___with_filter*)sk;
+        event->socket_filter =
+            bpf_core_field_exists(filtered->sk_filter) && BPF_CORE_READ(filtered, sk_filter) != 0;
+    }
+    if (sample && is_firewall(reason)) read_callers(event, context, desk->stack);
+    if (sample && (is_firewall(reason) || has_connection(skb))) read_connection(event, skb);
+    send(event);
     return 0;
 }
 

@@ -2,9 +2,9 @@
 #include "sensors/packet_drop/packet_drop.h"
 
 #include "packet_drop.skel.h"
+#include "sensing/probed_running.h"
 #include "sensors/packet_drop/packet_drop.event.h"
 #include "sensors/packet_drop/packet_drop_names.h"
-#include "sensors/probed_sensor.h"
 
 namespace waggle::sensors {
 namespace {
@@ -61,6 +61,43 @@ constexpr Field event_fields[] = {
                  trait_hidden),
     WAGGLE_FLAG(Event, fragment, "It is a piece of a larger packet; later pieces carry no ports.",
                 trait_hidden),
+    WAGGLE_FIELD(Event, ttl, Unit::none, "Hops it had left (TTL, hop limit); 0 without IP.", trait_hidden),
+    WAGGLE_FIELD(Event, tos, Unit::none, "IP's type of service: the DSCP times 4, and ECN.", trait_hidden),
+    WAGGLE_FIELD(Event, link_type, Unit::none,
+                 "Samples: whom its frame was for: host, broadcast, multicast, otherhost.", trait_hidden,
+                 "packet_link_type"),
+    WAGGLE_FIELD(Event, in_ifindex, Unit::identifier,
+                 "Samples: the device it arrived by; 0 where it was made here.", trait_hidden),
+    WAGGLE_FIELD(Event, out_ifindex, Unit::identifier,
+                 "Samples: the device it was to leave by; 0 where to none.", trait_hidden),
+    WAGGLE_FIELD(Event, mark, Unit::none, "Samples: the packet's mark.", trait_hidden),
+    WAGGLE_FIELD(Event, source_mac, Unit::none, "Samples: the sender's hardware address as a number.",
+                 trait_hidden),
+    WAGGLE_FIELD(Event, ct_state, Unit::none,
+                 "Samples: what connection tracking said of it: new, established, related, invalid, "
+                 "untracked.",
+                 trait_hidden, "ct_state"),
+    WAGGLE_FLAG(Event, ct_reply, "Samples: it answers the side that opened the connection.", trait_hidden),
+    WAGGLE_FIELD(Event, ct_status, Unit::none, "Samples: bits of the connection's status (IPS_*).",
+                 trait_hidden),
+    WAGGLE_FIELD(Event, ct_mark, Unit::none, "Samples: the connection's mark.", trait_hidden),
+    WAGGLE_FIELD(Event, original_destination, Unit::none,
+                 "Samples: where its connection was opened to, before any rewriting.", trait_hidden),
+    WAGGLE_FIELD(Event, original_port, Unit::identifier,
+                 "Samples: the port its connection was opened to, before any rewriting.", trait_hidden),
+    WAGGLE_FLAG(
+        Event, nft_tells,
+        "Firewall samples: on this kernel nftables drops in nft_do_chain and everybody else elsewhere.",
+        trait_hidden),
+    WAGGLE_FLAG(Event, socket_filter,
+                "Samples: the socket has a filter of its own (SO_ATTACH_FILTER, SO_ATTACH_BPF).",
+                trait_hidden),
+    WAGGLE_FIELD(Event, caller1, Unit::none,
+                 "Firewall samples: the function that called the place that dropped it.", trait_hidden,
+                 "kernel_symbol"),
+    WAGGLE_FIELD(Event, caller2, Unit::none, "Who called that one.", trait_hidden, "kernel_symbol"),
+    WAGGLE_FIELD(Event, caller3, Unit::none, "And who that one.", trait_hidden, "kernel_symbol"),
+    WAGGLE_FIELD(Event, caller4, Unit::none, "And who that one.", trait_hidden, "kernel_symbol"),
 };
 constexpr Field total_fields[] = {
     WAGGLE_HEADER_FIELDS(Total),
@@ -108,7 +145,9 @@ constexpr Schema routine_schema = {
     "Packets and messages the kernel freed as a matter of course since the last "
     "reading: nothing was lost.",
     sizeof(Routine), routine_fields, true};
-constexpr const Schema* all_schemas[] = {&event_schema, &total_schema, &routine_schema};
+constexpr auto all_schemas = schemas_by_kind({{packet_drop_kind_event, &event_schema},
+                                              {packet_drop_kind_total, &total_schema},
+                                              {packet_drop_kind_routine, &routine_schema}});
 
 // A cause is forgotten when it stood still for so many snapshots.
 kernel::Snapshot::Options forgetting() {
@@ -117,42 +156,44 @@ kernel::Snapshot::Options forgetting() {
     return options;
 }
 
-class PacketDrop final : public ProbedSensor {
+class PacketDrop final : public ProbedRunning {
   public:
-    std::string_view name() const override { return "packet_drop"; }
-    std::string_view question() const override { return "Why are packets dropped?"; }
-    std::span<const Schema* const> schemas() const override { return all_schemas; }
-
-    Result<void> start(const StartOptions& options, Names& names) override {
-        static constexpr std::string_view drop[] = {"on_drop_with_socket", "on_drop"};
-        static constexpr Moment moments[] = {{"drop", drop, "Dropped packets are not seen.", true}};
-        auto opened = open(packet_drop_bpf__elf_bytes, options);
-        if (!opened) return opened.error();
-        if (auto loaded = opened->load(moments); !loaded) return loaded;
-        for (const Result<void>& added :
-             {opened->snapshot_map("totals", {{offsetof(Total, packets), 3}}, forgetting()),
-              opened->snapshot_map("overflow", {{offsetof(Total, packets), 3}}),
-              opened->snapshot_map("routine_frees", {{offsetof(Routine, packets), 2}}, forgetting()),
-              opened->count_loss("lost_map_full", "map full")})
-            if (!added) return added.error();
-        hooks_ = opened->hooks();
-        if (!opened->object().is_attached("on_drop_with_socket"))
-            hooks_.front().lost =
-                "Which socket refused a packet is not told by this kernel (6.11 and later do).";
-        if (const Result<void> named = name_packet_drops(names); !named)
-            hooks_.push_back({"kernel function", "", "Places in the kernel's code are shown as numbers.",
-                              named.error().message});
-        run(std::move(*opened));
-        return {};
-    }
+    PacketDrop(kernel::Probes probes, std::vector<HookUse> hooks)
+        : ProbedRunning(packet_drop_source, std::move(probes)), hooks_(std::move(hooks)) {}
     std::vector<HookUse> hooks() const override { return hooks_; }
 
   private:
     std::vector<HookUse> hooks_;
 };
 
+Result<std::unique_ptr<Running>> start(const StartOptions& options, Names& names) {
+    static constexpr std::string_view drop[] = {"on_drop_with_socket", "on_drop"};
+    static constexpr Moment moments[] = {{"drop", drop, "Dropped packets are not seen.", true}};
+    auto probes = open_probes(packet_drop_source, packet_drop_bpf__elf_bytes, options);
+    if (!probes) return probes.error();
+    if (auto loaded = probes->load(moments); !loaded) return loaded.error();
+    for (const Result<void>& added :
+         {probes->snapshot_map("totals", {{offsetof(Total, packets), 3}}, forgetting()),
+          probes->snapshot_map("overflow", {{offsetof(Total, packets), 3}}),
+          probes->snapshot_map("routine_frees", {{offsetof(Routine, packets), 2}}, forgetting()),
+          probes->count_loss("lost_map_full", "map full")})
+        if (!added) return added.error();
+    std::vector<HookUse> hooks = probes->hooks();
+    if (!probes->object().is_attached("on_drop_with_socket"))
+        hooks.front().lost = "Which socket refused a packet is not told by this kernel (6.11 and later do).";
+    if (const Result<void> named = name_packet_drops(names); !named)
+        hooks.push_back({"kernel function", "", "Places in the kernel's code are shown as numbers.",
+                         named.error().message});
+    return std::unique_ptr<Running>(std::make_unique<PacketDrop>(std::move(*probes), std::move(hooks)));
+}
+
 }  // namespace
 
-std::unique_ptr<Sensor> make_packet_drop() { return std::make_unique<PacketDrop>(); }
+constinit const Source packet_drop_source = {
+    .name = "packet_drop",
+    .question = "Why are packets dropped?",
+    .schemas = all_schemas,
+    .start = start,
+};
 
 }  // namespace waggle::sensors

@@ -56,8 +56,35 @@ struct packet_drop_event {
     __u8 direction;
     __u8 fragment;
     __u8 routine;
-    __u8 reserved[3];
+    __u8 ttl;
+    __u8 tos;
+    __u8 link_type; /* who it was sent to on its wire: PACKET_HOST, PACKET_BROADCAST ... */
     char device[16];
+    /* Of samples only; callers only where a firewall dropped it, and its connection where it still had one. */
+    struct waggle_address original_destination; /* of its connection, before any rewriting */
+    __u64 caller1, caller2, caller3, caller4;   /* who called the place that dropped it, nearest first */
+    __u64 source_mac;
+    __u32 in_ifindex;
+    __u32 out_ifindex;
+    __u32 mark;
+    __u32 ct_mark;
+    __u32 ct_status;
+    __u16 original_port;
+    __u8 ct_state;      /* one of enum packet_ct_state */
+    __u8 ct_reply;      /* it goes against the direction in which its connection was opened */
+    __u8 nft_tells;     /* this kernel frees in nft_do_chain() what nftables drops, and nothing else there */
+    __u8 socket_filter; /* the socket that refused it has a filter of its own (SO_ATTACH_FILTER) */
+    __u8 reserved[6];
+};
+
+/* As nftables numbers them; dictionary "ct_state". */
+enum packet_ct_state {
+    packet_ct_unknown = 0,
+    packet_ct_invalid = 1,
+    packet_ct_established = 2,
+    packet_ct_related = 4,
+    packet_ct_new = 8,
+    packet_ct_untracked = 64,
 };
 
 struct packet_drop_total {
@@ -96,6 +123,6 @@ struct packet_free_routine {
 };
 
 #ifdef __cplusplus
-static_assert(sizeof(packet_drop_event) == 184 && sizeof(packet_drop_total) == 208 &&
+static_assert(sizeof(packet_drop_event) == 280 && sizeof(packet_drop_total) == 208 &&
               sizeof(packet_free_routine) == 88);
 #endif

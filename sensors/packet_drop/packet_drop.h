@@ -4,12 +4,10 @@
 // `packet_free_routine`, counts of what the kernel frees as a matter of course.
 #pragma once
 
-#include <memory>
-
-#include "model/sensor.h"
+#include "model/source.h"
 
 namespace waggle::sensors {
 
-std::unique_ptr<Sensor> make_packet_drop();
+extern const Source packet_drop_source;
 
 }  // namespace waggle::sensors

@@ -3,7 +3,7 @@
 #include <linux/if_packet.h>
 #include <net/if.h>
 
-#include "sensors/packet_drop/packet_drop_network.h"
+#include "sensors/packet_drop/testing/packet_drop_network.h"
 
 namespace waggle::sensors {
 namespace {

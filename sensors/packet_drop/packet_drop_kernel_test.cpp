@@ -4,7 +4,7 @@
 
 #include <array>
 
-#include "sensors/packet_drop/packet_drop_network.h"
+#include "sensors/packet_drop/testing/packet_drop_network.h"
 
 namespace waggle::sensors {
 namespace {

@@ -9,9 +9,11 @@
 #include <string>
 #include <utility>
 
-#include "kernel/btf_names.h"
-#include "kernel/symbols.h"
+#include "base/protocols.h"
+#include "base/tcp_flags.h"
+#include "engine/types/btf_names.h"
 #include "sensors/packet_drop/packet_drop.event.h"
+#include "symbols/symbols.h"
 
 namespace waggle::sensors {
 namespace {
@@ -33,17 +35,13 @@ constexpr Number things[] = {
     {freed_thing_netlink, "netlink message"},
     {freed_thing_other, "other message"},
 };
-// As /etc/protocols names them, which is also what nft, iptables and ss print.
-constexpr Number protocols[] = {
-    {0, "hopopt"},      {1, "icmp"},       {2, "igmp"},
-    {4, "ipip"},        {6, "tcp"},        {17, "udp"},
-    {33, "dccp"},       {41, "ipv6"},      {43, "ipv6-route"},
-    {44, "ipv6-frag"},  {46, "rsvp"},      {47, "gre"},
-    {50, "esp"},        {51, "ah"},        {58, "icmpv6"},
-    {59, "ipv6-nonxt"}, {60, "ipv6-opts"}, {88, "eigrp"},
-    {89, "ospf"},       {103, "pim"},      {108, "ipcomp"},
-    {112, "vrrp"},      {115, "l2tp"},     {132, "sctp"},
-    {136, "udplite"},   {137, "mpls"},     {PACKET_DROP_NO_PROTOCOL, "none"},
+constexpr Number ct_states[] = {
+    {packet_ct_unknown, "unknown"}, {packet_ct_invalid, "invalid"}, {packet_ct_established, "established"},
+    {packet_ct_related, "related"}, {packet_ct_new, "new"},         {packet_ct_untracked, "untracked"},
+};
+// include/uapi/linux/if_packet.h
+constexpr Number link_types[] = {
+    {0, "host"}, {1, "broadcast"}, {2, "multicast"}, {3, "otherhost"}, {4, "outgoing"}, {5, "loopback"},
 };
 // include/uapi/linux/if_ether.h
 constexpr Number ether_types[] = {
@@ -72,14 +70,6 @@ void set_all(Names& names, std::string_view dictionary, std::span<const Number> 
     for (const Number& number : numbers) names.set(dictionary, number.value, std::string(number.name));
 }
 
-std::string tcp_flags_text(std::uint64_t flags) {
-    static constexpr std::string_view bits[] = {"FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"};
-    std::string text;
-    for (std::size_t i = 0; i < std::size(bits); ++i)
-        if (flags >> i & 1) text += (text.empty() ? "" : "|") + std::string(bits[i]);
-    return text.empty() ? "none" : text;
-}
-
 // The subsystem's reasons are known only while its module is loaded, and it may be loaded after us.
 class DropReasons {
   public:
@@ -97,7 +87,7 @@ class DropReasons {
     std::optional<kernel::EnumNames> names_;
 };
 
-// Read anew when an address is not known, as a module may have been loaded since; but not for ever, as some
+// Read again when an address is not known, as a module may have been loaded since; but not for ever, as some
 // addresses never get a name.
 class Places {
   public:
@@ -126,7 +116,11 @@ class Places {
 Result<void> name_packet_drops(Names& names) {
     set_all(names, "packet_direction", directions);
     set_all(names, "freed_thing", things);
-    set_all(names, "ip_protocol", protocols);
+    set_all(names, "ct_state", ct_states);
+    set_all(names, "packet_link_type", link_types);
+    for (const IpProtocol& protocol : ip_protocols)
+        names.set("ip_protocol", protocol.number, std::string(protocol.name));
+    names.set("ip_protocol", PACKET_DROP_NO_PROTOCOL, "none");
     set_all(names, "ether_type", ether_types);
     names.resolve_with("tcp_flags", tcp_flags_text);
     names.resolve_with("drop_reason", [reasons = std::make_shared<DropReasons>()](std::uint64_t reason) {

@@ -85,7 +85,7 @@ TEST(PacketDrop, reads_a_recorded_drop_as_a_row) {
     names.set("drop_reason", 8, "NETFILTER_DROP");
     names.set("kernel_symbol", 0xffffffff81000010, "nf_hook_slow+0x8c");
     auto record = an_event();
-    const auto sensor = make_packet_drop();
+    const Source* sensor = &packet_drop_source;
     const Result<Row> row = sensor->read(record.finish());
     ASSERT_TRUE(row) << row.error().message;
     EXPECT_EQ(row->schema().name, "packet_drop");
@@ -109,7 +109,7 @@ TEST(PacketDrop, reads_a_recorded_total_as_a_row) {
     Names names;
     give_names(names);
     auto record = a_total();
-    const auto sensor = make_packet_drop();
+    const Source* sensor = &packet_drop_source;
     const Result<Row> row = sensor->read(record.finish());
     ASSERT_TRUE(row) << row.error().message;
     EXPECT_EQ(row->schema().name, "packet_drop_total");
@@ -129,7 +129,7 @@ TEST(PacketDrop, reads_routine_frees_apart_from_drops) {
     record.fixed.header.kind = packet_drop_kind_routine;
     record.fixed.packets = 5;
     record.fixed.thing = freed_thing_unix;
-    const auto sensor = make_packet_drop();
+    const Source* sensor = &packet_drop_source;
     const Result<Row> row = sensor->read(record.finish());
     ASSERT_TRUE(row) << row.error().message;
     EXPECT_EQ(row->schema().name, "packet_free_routine");
@@ -140,14 +140,14 @@ TEST(PacketDrop, reads_routine_frees_apart_from_drops) {
 TEST(PacketDrop, a_device_name_cannot_move_the_cursor) {
     auto record = an_event();
     std::memcpy(record.fixed.device, "e\033[2Jth\n0", 9);
-    const auto sensor = make_packet_drop();
+    const Source* sensor = &packet_drop_source;
     const Result<Row> row = sensor->read(record.finish());
     ASSERT_TRUE(row);
     EXPECT_EQ(column(*row, "device", {}), "e\\x1b[2Jth\\x0a0");
 }
 
 TEST(PacketDrop, refuses_every_truncation) {
-    const auto sensor = make_packet_drop();
+    const Source* sensor = &packet_drop_source;
     auto event = an_event();
     auto total = a_total();
     for (const Bytes whole : {event.finish(), total.finish()})
@@ -156,7 +156,7 @@ TEST(PacketDrop, refuses_every_truncation) {
 
 TEST(PacketDrop, every_flipped_bit_gives_a_row_or_an_error) {
     Names names;
-    const auto sensor = make_packet_drop();
+    const Source* sensor = &packet_drop_source;
     auto record = an_event();
     const Bytes whole = record.finish();
     int rows = 0, errors = 0;
@@ -184,7 +184,7 @@ TEST(PacketDrop, an_unknown_reason_or_address_stays_a_number) {
     record.fixed.reason = 0x7fff1234;
     record.fixed.location = 16;
     record.fixed.protocol = 200;
-    const auto sensor = make_packet_drop();
+    const Source* sensor = &packet_drop_source;
     const Result<Row> row = sensor->read(record.finish());
     ASSERT_TRUE(row);
     EXPECT_EQ(column(*row, "reason", names), "2147422772");

@@ -84,6 +84,8 @@ static __always_inline __u32 read_ip4(struct packet_drop_event* event, const str
     __builtin_memcpy(event->source.bytes, ip.source, sizeof ip.source);
     __builtin_memcpy(event->destination.bytes, ip.destination, sizeof ip.destination);
     event->protocol = ip.protocol;
+    event->ttl = ip.ttl;
+    event->tos = ip.tos;
     event->fragment = (ip.fragment & bpf_htons(0x3fff)) != 0;
     return ip.fragment & bpf_htons(0x1fff) ? 0 : header_length;
 }
@@ -98,6 +100,8 @@ static __always_inline __u32 read_ip6(struct packet_drop_event* event, const str
     event->destination.family = 6;
     __builtin_memcpy(event->source.bytes, ip.source, sizeof ip.source);
     __builtin_memcpy(event->destination.bytes, ip.destination, sizeof ip.destination);
+    event->ttl = ip.hops;
+    event->tos = bpf_ntohl(ip.version_flow) >> 20 & 0xff;
     __u32 offset = sizeof ip;
     __u8 next = ip.next;
     _Bool later_fragment = 0;

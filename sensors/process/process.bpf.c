@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "bpf/kernel_drift.h"
+#include "bpf/process_flags.h"
 #include "bpf/ring.h"
+#include "sensors/process/failure.bpf.h"
 #include "sensors/process/process.event.h"
+#include "sensors/process/sender.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* PF_KTHREAD and SIGNAL_GROUP_EXIT of the kernel's sched.h and sched/signal.h. */
-#define KERNEL_THREAD 0x00200000
+/* SIGNAL_GROUP_EXIT of the kernel's sched/signal.h. */
 #define GROUP_EXIT 0x00000004
-/* PF_FORKNOEXEC: set by fork, cleared by exec. */
-#define NOT_EXECUTED 0x00000040
 
 const volatile __u32 max_arguments = PROCESS_ARGUMENTS_MAX;
 const volatile __u32 page_bytes = 4096;
@@ -82,7 +82,7 @@ int BPF_PROG(on_exec, struct task_struct* task, pid_t old_pid, struct linux_binp
 
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct* maker, struct task_struct* child) {
-    if (child->pid != child->tgid || child->flags & KERNEL_THREAD || !waggle_task_wanted(child)) return 0;
+    if (child->pid != child->tgid || child->flags & PF_KTHREAD || !waggle_task_wanted(child)) return 0;
     struct process_fork_event* event = waggle_reserve(sizeof *event);
     if (!event) return 0;
     struct waggle_event* header = &event->header;
@@ -122,26 +122,42 @@ static __always_inline _Bool last_thread(const unsigned long long* arguments, st
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct* task) {
     struct task_struct* leader = task->group_leader;
-    if (leader->flags & KERNEL_THREAD || !waggle_task_wanted(leader) || !last_thread(ctx, task)) return 0;
+    if (leader->flags & PF_KTHREAD || !last_thread(ctx, task)) return 0;
+    struct signal_struct* signal = task->signal;
+    /* As wait4 decides it. */
+    __u32 status = signal->flags & GROUP_EXIT ? signal->group_exit_code : leader->exit_code;
+    struct who_signalled* sender = 0;
+    if (status & 0x7f) {
+        struct signal_key key = {waggle_start_ns(task), task->tgid, status & 0x7f};
+        sender = bpf_map_lookup_elem(&senders, &key);
+    }
+    struct failure origin = {};
+    pass_failure_on(task, status, sender, &origin);
+    if (!waggle_task_wanted(leader)) return 0;
     struct process_exit_event* event = waggle_reserve(sizeof *event);
     if (!event) return 0;
     waggle_header(&event->header, PROCESS_EXIT, sizeof *event, task);
     if (task != leader) bpf_probe_read_kernel(event->header.comm, sizeof event->header.comm, leader->comm);
-    struct signal_struct* signal = task->signal;
     struct task_struct* parent = task->real_parent;
     event->parent_pid = parent->tgid;
     event->parent_start_ns = waggle_start_ns(parent);
+    bpf_probe_read_kernel(event->parent_comm, sizeof event->parent_comm, parent->group_leader->comm);
     event->ran_ns = event->header.time_ns - leader->start_time;
     /* Of the memory that is being given back: the kernel has put it here before it tells of the exit, and
      * it is what wait4 and getrusage report. */
     event->peak_rss_bytes = (__u64)signal->maxrss * page_bytes;
-    /* As wait4 decides it. */
-    __u32 status = signal->flags & GROUP_EXIT ? signal->group_exit_code : leader->exit_code;
     event->exit_code = (status >> 8) & 0xff;
     event->signal = status & 0x7f;
     event->core_dumped = (status & 0x80) != 0;
-    event->executed = !(leader->flags & NOT_EXECUTED);
-    event->reserved[0] = event->reserved[1] = 0;
+    event->executed = !(leader->flags & PF_FORKNOEXEC);
+    event->failed_start_ns = origin.start_ns;
+    event->failed_pid = origin.pid;
+    event->reserved = 0;
+    tell_sender(event, sender);
+    /* The kernel's own record of whom it chose when memory ran out. It also marks who is ending already, to
+     * let it end faster: then somebody else had sent the signal. */
+    event->oom_killed = event->signal == SIGKILL && signal->oom_mm &&
+                        event->signal_from != SIGNAL_FROM_PROCESS && event->signal_from != SIGNAL_FROM_ITSELF;
     waggle_submit(event);
     return 0;
 }

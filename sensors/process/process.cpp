@@ -8,7 +8,7 @@
 #include <cstring>
 
 #include "process.skel.h"
-#include "sensors/probed_sensor.h"
+#include "sensing/probed_running.h"
 #include "sensors/process/process.event.h"
 
 namespace waggle::sensors {
@@ -57,6 +57,32 @@ constexpr Field exit_fields[] = {
                  "Its parent when it ended; another than the one that made it when that one ended before."),
     WAGGLE_FIELD(process_exit_event, parent_start_ns, Unit::nanoseconds,
                  "When that parent began, by the clock CLOCK_BOOTTIME.", trait_hidden),
+    WAGGLE_FIELD(process_exit_event, parent_comm, Unit::none, "That parent's name, at most 15 characters.",
+                 trait_hidden),
+    WAGGLE_FLAG(process_exit_event, oom_killed,
+                "Whether the kernel killed it because memory ran out, by the kernel's own record.",
+                trait_hidden),
+    WAGGLE_FIELD(process_exit_event, signal_from, Unit::none,
+                 "Where the signal came from: fault (the process itself did what the processor or the kernel "
+                 "refuses), kernel, itself, process (another one), unknown.",
+                 trait_hidden, "signal_from"),
+    WAGGLE_FIELD(process_exit_event, sender_pid, Unit::identifier,
+                 "The other process that sent the signal; 0 where none did or it was not seen.",
+                 trait_hidden),
+    WAGGLE_FIELD(process_exit_event, sender_start_ns, Unit::nanoseconds,
+                 "When the sender began, by the clock CLOCK_BOOTTIME.", trait_hidden),
+    WAGGLE_FIELD(process_exit_event, sender_comm, Unit::none, "The sender's name, at most 15 characters.",
+                 trait_hidden),
+    WAGGLE_FIELD(process_exit_event, sender_parent_pid, Unit::identifier,
+                 "Who had started the sender: kill itself lives for a moment only.", trait_hidden),
+    WAGGLE_FIELD(process_exit_event, sender_parent_comm, Unit::none, "The name of that process.",
+                 trait_hidden),
+    WAGGLE_FIELD(process_exit_event, failed_pid, Unit::identifier,
+                 "The process below it that failed, and whose failure it passed on as shells, timeout and "
+                 "entry points do; 0 where the failure is its own.",
+                 trait_hidden),
+    WAGGLE_FIELD(process_exit_event, failed_start_ns, Unit::nanoseconds,
+                 "When that process began, by the clock CLOCK_BOOTTIME.", trait_hidden),
 };
 constexpr Schema exec_schema = {"process_exec", "A program that was started: a successful execve.",
                                 sizeof(process_exec_event), exec_fields, true};
@@ -65,7 +91,8 @@ constexpr Schema fork_schema = {"process_fork",
                                 sizeof(process_fork_event), fork_fields, true};
 constexpr Schema exit_schema = {"process_exit", "A process that ended, with its last thread.",
                                 sizeof(process_exit_event), exit_fields, true};
-constexpr const Schema* all_schemas[] = {&exec_schema, &fork_schema, &exit_schema};
+constexpr auto all_schemas = schemas_by_kind(
+    {{PROCESS_EXEC, &exec_schema}, {PROCESS_FORK, &fork_schema}, {PROCESS_EXIT, &exit_schema}});
 
 // "SIGSEGV", "SIGRTMIN+3"; empty for 0 and for what is no signal.
 std::string signal_name(std::uint64_t number) {
@@ -77,37 +104,24 @@ std::string signal_name(std::uint64_t number) {
     return name ? fmt::format("SIG{}", name) : std::string();
 }
 
-class Process final : public ProbedSensor {
-  public:
-    std::string_view name() const override { return "process"; }
-    std::string_view question() const override { return "Which processes start and end, and how?"; }
-    std::span<const Schema* const> schemas() const override { return all_schemas; }
-
-    Result<void> start(const StartOptions& options, Names& names) override {
-        static constexpr std::string_view exec[] = {"on_exec"};
-        static constexpr std::string_view fork[] = {"on_fork"};
-        static constexpr std::string_view exit[] = {"on_exit"};
-        static constexpr Moment moments[] = {
-            {"exec", exec,
-             "Programs that start are not seen, nor what processes shorter than a look at /proc run.", true},
-            {"fork", fork, "Processes that never start a program of their own are seen only when they end.",
-             false},
-            {"exit", exit, "How processes end is not seen.", true}};
-        auto opened = open(process_bpf__elf_bytes, options);
-        if (!opened) return opened.error();
-        const std::uint32_t arguments =
-            options.mode == Mode::events ? PROCESS_ARGUMENTS_MAX : PROCESS_ARGUMENTS_FEW;
-        const auto page = static_cast<std::uint32_t>(::sysconf(_SC_PAGESIZE));
-        if (auto set = opened->object().set_constant("max_arguments", arguments); !set) return set;
-        if (auto set = opened->object().set_constant("page_bytes", page); !set) return set;
-        if (auto loaded = opened->load(moments); !loaded) return loaded;
-        names.resolve_with("signal", signal_name);
-        run(std::move(*opened));
-        return {};
+std::string signal_from_name(std::uint64_t number) {
+    switch (static_cast<process_signal_from>(number)) {
+        case SIGNAL_FROM_UNKNOWN:
+            return "unknown";
+        case SIGNAL_FROM_FAULT:
+            return "fault";
+        case SIGNAL_FROM_KERNEL:
+            return "kernel";
+        case SIGNAL_FROM_ITSELF:
+            return "itself";
+        case SIGNAL_FROM_PROCESS:
+            return "process";
     }
+    return {};
+}
 
-    std::string_view top_query() const override {
-        return R"(WITH ended AS MATERIALIZED (
+constexpr std::string_view top_query =
+    R"(WITH ended AS MATERIALIZED (
     SELECT x.comm AS comm, count(*) AS ended, sum(x.exit_code != 0 OR x.signal != 0) AS failed,
            CAST(avg(x.ran_ns) AS INTEGER) AS ran_ns, max(x.peak_rss_bytes) AS peak_rss_bytes
     FROM process_exit x, window w WHERE x.executed AND x.time_ns >= w.from_ns GROUP BY x.comm),
@@ -116,18 +130,48 @@ started AS MATERIALIZED (
     WHERE e.time_ns >= w.from_ns GROUP BY e.comm)
 SELECT comm, started, ended, failed, ran_ns, peak_rss_bytes FROM started LEFT JOIN ended USING (comm)
 ORDER BY started DESC, comm)";
-    }
-    std::string_view figures_query() const override {
-        return R"(SELECT (SELECT count(*) FROM process_exec WHERE time_ns >= w.from_ns) / w.seconds AS started_per_second,
+constexpr std::string_view figures_query =
+    R"(SELECT (SELECT count(*) FROM process_exec WHERE time_ns >= w.from_ns) / w.seconds AS started_per_second,
        (SELECT count(*) FROM process_exit WHERE time_ns >= w.from_ns) / w.seconds AS ended_per_second,
        (SELECT count(*) FROM process_exit WHERE time_ns >= w.from_ns AND (exit_code != 0 OR signal != 0))
            / w.seconds AS failed_per_second
 FROM window w)";
-    }
-};
+
+Result<std::unique_ptr<Running>> start(const StartOptions& options, Names& names) {
+    static constexpr std::string_view exec[] = {"on_exec"};
+    static constexpr std::string_view fork[] = {"on_fork"};
+    static constexpr std::string_view exit[] = {"on_exit"};
+    static constexpr std::string_view signal[] = {"on_signal"};
+    static constexpr Moment moments[] = {
+        {"exec", exec,
+         "Programs that start are not seen, nor what processes shorter than a look at /proc run.", true},
+        {"fork", fork, "Processes that never start a program of their own are seen only when they end.",
+         false},
+        {"exit", exit, "How processes end is not seen.", true},
+        {"signal", signal, "Who sent the signal that ended a process is not seen.", false}};
+    auto probes = open_probes(process_source, process_bpf__elf_bytes, options);
+    if (!probes) return probes.error();
+    const std::uint32_t arguments =
+        options.mode == Mode::events ? PROCESS_ARGUMENTS_MAX : PROCESS_ARGUMENTS_FEW;
+    const auto page = static_cast<std::uint32_t>(::sysconf(_SC_PAGESIZE));
+    for (const auto& set : {probes->object().set_constant("max_arguments", arguments),
+                            probes->object().set_constant("page_bytes", page)})
+        if (!set) return set.error();
+    if (auto loaded = probes->load(moments); !loaded) return loaded.error();
+    names.resolve_with("signal", signal_name);
+    names.resolve_with("signal_from", signal_from_name);
+    return std::unique_ptr<Running>(std::make_unique<ProbedRunning>(process_source, std::move(*probes)));
+}
 
 }  // namespace
 
-std::unique_ptr<Sensor> make_process() { return std::make_unique<Process>(); }
+constinit const Source process_source = {
+    .name = "process",
+    .question = "Which processes start and end, and how?",
+    .schemas = all_schemas,
+    .top_query = top_query,
+    .figures_query = figures_query,
+    .start = start,
+};
 
 }  // namespace waggle::sensors

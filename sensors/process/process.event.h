@@ -37,6 +37,16 @@ struct process_fork_event {
     __u32 reserved;
 };
 
+/* Where the signal that ended a process came from. */
+enum process_signal_from {
+    SIGNAL_FROM_UNKNOWN = 0, /* sent before waggle watched, or by what tells nothing of itself */
+    SIGNAL_FROM_FAULT =
+        1, /* the kernel's answer to what the process itself did: bad memory, bad instruction */
+    SIGNAL_FROM_KERNEL = 2,  /* the kernel on its own: out of memory, Ctrl-C, a limit */
+    SIGNAL_FROM_ITSELF = 3,  /* abort(), raise() */
+    SIGNAL_FROM_PROCESS = 4, /* another process */
+};
+
 /* header: the process that ends; tid is its last thread. */
 struct process_exit_event {
     struct waggle_event header;
@@ -48,10 +58,22 @@ struct process_exit_event {
     __u32 signal;
     __u8 core_dumped;
     __u8 executed;
-    __u8 reserved[2];
+    __u8 oom_killed;
+    __u8 signal_from; /* enum process_signal_from */
+    char parent_comm[WAGGLE_COMM_LEN];
+    /* Who sent the signal, where signal_from says that a process did; else 0 and empty. */
+    __u64 sender_start_ns;
+    __u32 sender_pid;
+    __u32 sender_parent_pid;
+    char sender_comm[WAGGLE_COMM_LEN];
+    char sender_parent_comm[WAGGLE_COMM_LEN];
+    /* The process below it whose failure it passed on; 0 where the failure is its own. */
+    __u64 failed_start_ns;
+    __u32 failed_pid;
+    __u32 reserved;
 };
 
 #ifdef __cplusplus
 static_assert(sizeof(process_exec_event) == 96 && sizeof(process_fork_event) == 72 &&
-              sizeof(process_exit_event) == 96);
+              sizeof(process_exit_event) == 176);
 #endif

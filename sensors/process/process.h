@@ -6,12 +6,10 @@
 // keeps 512 bytes of a program's arguments, Mode::events 4096.
 #pragma once
 
-#include <memory>
-
-#include "model/sensor.h"
+#include "model/source.h"
 
 namespace waggle::sensors {
 
-std::unique_ptr<Sensor> make_process();
+extern const Source process_source;
 
 }  // namespace waggle::sensors

@@ -5,12 +5,14 @@
 #include <spawn.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <csignal>
 #include <cstring>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <set>
@@ -41,8 +43,9 @@ class ProcessKernel : public testing::Test {
         StartOptions options;
         options.mode = mode;
         options.ring_bytes = 4u << 20;
-        const auto started = sensor_->start(options, names_);
+        auto started = process_source.start(options, names_);
         ASSERT_TRUE(started) << started.error().message;
+        sensor_ = std::move(*started);
     }
 
     void drain() {
@@ -81,7 +84,7 @@ class ProcessKernel : public testing::Test {
         for (const Loss& loss : sensor_->losses()) EXPECT_EQ(loss.count, 0u) << loss.cause;
     }
 
-    std::unique_ptr<Sensor> sensor_ = make_process();
+    std::unique_ptr<Running> sensor_;
     Names names_;
     std::vector<Kept> rows_;
 };
@@ -316,6 +319,123 @@ TEST_F(ProcessKernel, a_process_killed_with_its_threads_ends_once) {
     nothing_lost();
 }
 
+TEST_F(ProcessKernel, a_signal_of_another_process_is_told_with_its_sender) {
+    start();
+    const pid_t pid = fork_and([] { ::pause(); });
+    const pid_t killer = spawn({"/bin/sh", "-c", "kill -KILL " + std::to_string(pid)});
+    wait_for(killer);
+    wait_for(pid);
+    const Kept* row = only("process_exit", pid);
+    ASSERT_NE(row, nullptr);
+    EXPECT_EQ(names_.find("signal_from", row->number("signal_from")), "process");
+    EXPECT_EQ(row->number("sender_pid"), static_cast<std::uint64_t>(killer));
+    EXPECT_EQ(row->text("sender_comm"), "sh");
+    EXPECT_EQ(row->number("sender_parent_pid"), self);
+    EXPECT_EQ(row->number("oom_killed"), 0u);
+}
+
+TEST_F(ProcessKernel, a_fault_is_told_from_a_signal_that_a_process_sends_to_itself) {
+    start();
+    const auto without_core = [](const std::function<void()>& act) {
+        return fork_and([&] {
+            const rlimit none{0, 0};
+            ::setrlimit(RLIMIT_CORE, &none);
+            ::signal(SIGSEGV, SIG_DFL);
+            act();
+        });
+    };
+    const pid_t fault = without_core([] { *reinterpret_cast<volatile int*>(8) = 1; });
+    const pid_t raised = without_core([] { ::raise(SIGSEGV); });
+    const pid_t aborted = without_core([] { ::abort(); });
+    for (const auto& [pid, from] : {std::pair{fault, "fault"}, {raised, "itself"}, {aborted, "itself"}}) {
+        wait_for(pid);
+        const Kept* row = only("process_exit", pid);
+        ASSERT_NE(row, nullptr);
+        EXPECT_EQ(names_.find("signal_from", row->number("signal_from")), from);
+        EXPECT_EQ(row->number("sender_pid"), 0u);
+    }
+}
+
+// A control group whose memory is bounded; of version 2 or 1, whichever this machine has.
+class SmallMemory {
+  public:
+    SmallMemory() {
+        for (const auto& [root, limit] :
+             {std::pair<std::string, std::string>{"/sys/fs/cgroup/memory/", "memory.limit_in_bytes"},
+              {"/sys/fs/cgroup/", "memory.max"}}) {
+            path_ = root + "waggle-oom-" + std::to_string(self);
+            if (::mkdir(path_.c_str(), 0755) != 0) continue;
+            std::ofstream(path_ + "/memory.swap.max") << 0;
+            if (std::ofstream(path_ + "/" + limit) << (16 << 20) << std::flush) return;
+            ::rmdir(path_.c_str());
+        }
+        path_.clear();
+    }
+    ~SmallMemory() {
+        for (int i = 0; i < 50 && !path_.empty() && ::rmdir(path_.c_str()) != 0; ++i) ::usleep(20'000);
+    }
+    bool made() const { return !path_.empty(); }
+    void enter() const { std::ofstream(path_ + "/cgroup.procs") << ::getpid() << std::flush; }
+
+  private:
+    std::string path_;
+};
+
+TEST_F(ProcessKernel, whom_the_kernel_kills_when_memory_runs_out_is_told_by_the_kernels_own_record) {
+    const SmallMemory small;
+    ASSERT_TRUE(small.made()) << "no memory control group can be made here";
+    start();
+    const pid_t pid = fork_and([&] {
+        small.enter();
+        constexpr std::size_t much = 256u << 20;
+        void* memory = ::mmap(nullptr, much, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (memory != MAP_FAILED) std::memset(memory, 1, much);
+    });
+    const Ended ended = wait_for(pid);
+    ASSERT_TRUE(WIFSIGNALED(ended.status) && WTERMSIG(ended.status) == SIGKILL) << ended.status;
+    const Kept* row = only("process_exit", pid);
+    ASSERT_NE(row, nullptr);
+    EXPECT_EQ(row->number("oom_killed"), 1u);
+    EXPECT_EQ(names_.find("signal_from", row->number("signal_from")), "kernel");
+}
+
+TEST_F(ProcessKernel, a_wrapper_names_the_process_whose_failure_it_passed_on) {
+    start();
+    for (const std::string script : {
+             "sh -c 'exit 5'; exit $?",                                    // one wrapper
+             "sh -c 'sh -c \"exit 5\"; exit $?'; exit $?",                 // two
+             "timeout 9 env A=1 nice sh -c 'exit 5'; exit $?",             // programs that run others
+             "(sh -c 'exit 5'; exit $?); code=$?; true; exit $code",       // a copy of the shell between
+             "sh -c 'exit 5'; code=$?; /bin/true; sleep 0.1; exit $code",  // something went well since
+             "sh -c 'ulimit -c 0; kill -SEGV $$'; exit $?",                // 139
+             "sh -c 'ulimit -c 0; kill -ABRT $$' || exit 1",               // a crash under any failure
+         }) {
+        const pid_t pid = spawn({"/bin/sh", "-c", script});
+        wait_for(pid);
+        const Kept* row = only("process_exit", pid);
+        ASSERT_NE(row, nullptr);
+        EXPECT_NE(row->number("failed_pid"), 0u) << script;
+        EXPECT_NE(row->number("failed_pid"), row->number("pid")) << script;
+    }
+}
+
+TEST_F(ProcessKernel, a_failure_of_ones_own_is_no_childs) {
+    start();
+    for (const std::string script : {
+             "exit 5",                                     // no child
+             "sh -c 'exit 5'; exit 6",                     // another code
+             "/bin/false; /bin/true; exit 1",              // what everybody ends with, and not the last child
+             "sh -c 'exit 1'; sleep 1.2; exit 1",          // not just before
+             "sh -c 'kill -TERM $$' 2>/dev/null; exit 1",  // asked to stop is no crash
+         }) {
+        const pid_t pid = spawn({"/bin/sh", "-c", script});
+        wait_for(pid);
+        const Kept* row = only("process_exit", pid);
+        ASSERT_NE(row, nullptr);
+        EXPECT_EQ(row->number("failed_pid"), 0u) << script;
+    }
+}
+
 TEST_F(ProcessKernel, a_filter_by_process_lets_only_its_rows_pass) {
     int gate[2];
     ASSERT_EQ(::pipe(gate), 0);
@@ -325,9 +445,10 @@ TEST_F(ProcessKernel, a_filter_by_process_lets_only_its_rows_pass) {
     });
     StartOptions options;
     options.mode = Mode::events;
-    options.only_pid = static_cast<std::uint32_t>(pid);
-    const auto started = sensor_->start(options, names_);
+    options.filters = {{"pid", static_cast<std::uint32_t>(pid)}};
+    auto started = process_source.start(options, names_);
     ASSERT_TRUE(started) << started.error().message;
+    sensor_ = std::move(*started);
     wait_for(spawn({"/bin/true"}));
     ASSERT_EQ(::write(gate[1], "g", 1), 1);
     wait_for(pid);
@@ -349,8 +470,9 @@ TEST_F(ProcessKernel, a_filter_by_process_lets_only_its_rows_pass) {
 TEST_F(ProcessKernel, what_a_full_ring_refuses_is_counted) {
     StartOptions options;
     options.ring_bytes = 4096;
-    const auto started = sensor_->start(options, names_);
+    auto started = process_source.start(options, names_);
     ASSERT_TRUE(started) << started.error().message;
+    sensor_ = std::move(*started);
     constexpr int processes = 60;
     for (int i = 0; i < processes; ++i) wait_for(fork_and([] {}));
     std::uint64_t read = 0;

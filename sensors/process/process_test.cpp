@@ -25,7 +25,7 @@ RecordWriter<process_exec_event> exec_of(std::string_view exe, std::string_view 
 }
 
 TEST(Process, reads_a_recorded_exec_as_a_row) {
-    const auto sensor = make_process();
+    const Source* sensor = &process_source;
     auto record = exec_of("/usr/sbin/nginx", "nginx -g daemon off;");
     record.fixed.arguments_bytes = 20;
     record.fixed.uid = 33;
@@ -43,7 +43,7 @@ TEST(Process, reads_a_recorded_exec_as_a_row) {
 }
 
 TEST(Process, reads_a_recorded_exit_as_a_row) {
-    const auto sensor = make_process();
+    const Source* sensor = &process_source;
     RecordWriter<process_exit_event> record;
     record.fixed.header.kind = PROCESS_EXIT;
     record.fixed.signal = 11;
@@ -62,7 +62,7 @@ TEST(Process, reads_a_recorded_exit_as_a_row) {
 }
 
 TEST(Process, reads_a_recorded_fork_as_a_row_of_the_child) {
-    const auto sensor = make_process();
+    const Source* sensor = &process_source;
     RecordWriter<process_fork_event> record;
     record.fixed.header.kind = PROCESS_FORK;
     record.fixed.header.pid = 43;
@@ -75,7 +75,7 @@ TEST(Process, reads_a_recorded_fork_as_a_row_of_the_child) {
 }
 
 TEST(Process, cuts_a_record_to_its_own_size) {
-    const auto sensor = make_process();
+    const Source* sensor = &process_source;
     auto record = exec_of("/bin/true", "true");
     const Bytes whole = record.finish();
     std::vector<std::uint64_t> slot(200, 0x4141414141414141);
@@ -87,7 +87,7 @@ TEST(Process, cuts_a_record_to_its_own_size) {
 }
 
 TEST(Process, refuses_every_truncation_of_every_record) {
-    const auto sensor = make_process();
+    const Source* sensor = &process_source;
     auto exec = exec_of("/bin/true", "true");
     RecordWriter<process_fork_event> fork;
     fork.fixed.header.kind = PROCESS_FORK;
@@ -99,7 +99,7 @@ TEST(Process, refuses_every_truncation_of_every_record) {
 }
 
 TEST(Process, refuses_a_kind_it_does_not_have) {
-    const auto sensor = make_process();
+    const Source* sensor = &process_source;
     RecordWriter<process_exit_event> record;
     record.fixed.header.kind = 3;
     const Result<Row> row = sensor->read(record.finish());
@@ -109,7 +109,7 @@ TEST(Process, refuses_a_kind_it_does_not_have) {
 
 // Whatever bit is wrong: an error, or a row whose every column can be said without leaving the record.
 TEST(Process, stays_inside_the_record_whatever_bit_is_flipped) {
-    const auto sensor = make_process();
+    const Source* sensor = &process_source;
     auto record = exec_of("/bin/true", "true \x1b[31m");
     const Bytes good = record.finish();
     std::size_t refused = 0;
@@ -132,7 +132,7 @@ TEST(Process, stays_inside_the_record_whatever_bit_is_flipped) {
 }
 
 TEST(Process, says_control_characters_escaped) {
-    const auto sensor = make_process();
+    const Source* sensor = &process_source;
     auto record = exec_of("/tmp/a\nb", "x \x1b]0;title\x07");
     const Result<Row> row = sensor->read(record.finish());
     ASSERT_TRUE(row);

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which threads change their name? Rows: `skeleton`, one for each rename.
+// Which threads change their name? Rows: `skeleton`, one for each rename; `skeleton_total`, how many there were.
 #pragma once
 
-#include <memory>
-
-#include "model/sensor.h"
+#include "model/source.h"
 
 namespace waggle::sensors {
 
-std::unique_ptr<Sensor> make_skeleton();
+extern const Source skeleton_source;
 
 }  // namespace waggle::sensors

@@ -13,7 +13,7 @@ TEST(Skeleton, reads_a_recorded_event_as_a_row) {
     RecordWriter<skeleton_event> record;
     record.fixed.header.pid = 42;
     std::memcpy(record.fixed.new_comm, "worker", 6);
-    const auto sensor = make_skeleton();
+    const Source* sensor = &skeleton_source;
     const Result<Row> row = sensor->read(record.finish());
     ASSERT_TRUE(row) << row.error().message;
     EXPECT_EQ(row->u64("pid"), 42u);
@@ -22,7 +22,7 @@ TEST(Skeleton, reads_a_recorded_event_as_a_row) {
 
 TEST(Skeleton, refuses_a_truncated_event) {
     RecordWriter<skeleton_event> record;
-    const auto sensor = make_skeleton();
+    const Source* sensor = &skeleton_source;
     EXPECT_FALSE(sensor->read(record.finish().first(sizeof(skeleton_event) - 1)));
 }
 

@@ -15,8 +15,8 @@ const Schema& self_schema() {
                      "Why: ring full, map full, unreadable record, table full."),
         WAGGLE_FIELD(self_record, count, Unit::count, "How many records were lost since the row before."),
     };
-    static constexpr Schema schema = {"self", "Records that waggle lost, by cause.", sizeof(self_record),
-                                      fields, false};
+    static constexpr Schema schema = {
+        "self", "Records that waggle lost, by cause.", sizeof(self_record), fields, false, 1};
     return schema;
 }
 

@@ -6,20 +6,26 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <ctime>
+#include <thread>
 
+#include "agent/drops/drop_causes.h"
 #include "agent/rule_book.h"
 #include "agent/self.h"
+#include "agent/sources.h"
 #include "base/text.h"
 #include "facts/fact.h"
-#include "sensors/rooms.h"
 
 namespace waggle::agent {
 namespace {
 
 constexpr std::uint64_t second_ns = 1'000'000'000;
+// How often who listens is looked at; never for more than 1/400 of a processor's time, which matters where
+// there are hundreds of network namespaces.
 constexpr std::uint64_t look_every_ns = 5 * second_ns;
+constexpr std::uint64_t look_share = 400;
 constexpr std::uint64_t longest_wait_ns = 100'000'000;  // so that done() and a signal are seen in time
 // While records keep coming the ring is read at this pace and asks for no wake-ups, which would cost the
 // watched programs six times the record itself.
@@ -27,88 +33,120 @@ constexpr std::uint64_t pace_ns = 10'000'000;
 constexpr std::uint64_t longest_finish_ns =
     60 * second_ns;  // printing large maps with their symbols takes a while
 
-std::string names_of_rooms() {
-    std::string out;
-    for (const sensors::Room& room : sensors::rooms())
-        out += (out.empty() ? "" : ", ") + std::string(room.name);
-    return out;
+bool is_named(const SessionOptions& options, const Source& source) {
+    return std::ranges::find(options.sensors, source.name) != options.sensors.end();
+}
+
+// What it cannot filter it would show unfiltered.
+Result<void> check_filters(const Source& source, const Running& running, const StartOptions& options) {
+    for (const FieldFilter& filter : options.filters)
+        if (!can_filter(running.schemas(), filter.field))
+            return Error{fmt::format("{} cannot be asked for one {} alone", source.name, filter.field),
+                         ErrorKind::usage};
+    return {};
 }
 
 }  // namespace
 
-Session::~Session() {
-    for (const std::unique_ptr<Sensor>& sensor : sensors_) sensor->stop();
-}
-
-Result<std::unique_ptr<Session>> Session::start(const SessionOptions& options, const Clock& clock) {
+Result<std::unique_ptr<Session>> Session::start(const SessionOptions& options, const Clock& clock,
+                                                std::span<const Source* const> own) {
     Result<context::ProcessDirectory> directory = context::ProcessDirectory::open({}, clock);
     if (!directory) return directory.error();
     std::unique_ptr<Session> session(new Session(clock, std::move(*directory)));
     Result<std::unique_ptr<Store>> store = Store::create(options.memory_bytes, session->directory_);
     if (!store) return store.error();
     session->store_ = std::move(*store);
+    if (auto added = add_drop_causes(*session->store_); !added) return added.error();
     session->sliding_window_ns_ = options.sliding_window_ns;
     session->epoll_ = OwnedFd(epoll_create1(EPOLL_CLOEXEC));
     if (!session->epoll_) return Error{fmt::format("cannot wait for events: {}", std::strerror(errno))};
-    if (auto started = session->start_sensors(options); !started) return started.error();
+    if (auto known = check_source_names(options.sensors); !known) return known.error();
+    if (auto added = session->add_fixed_tables(); !added) return added.error();
+    if (!options.facts_only)
+        if (auto started = session->start_sources(options, own); !started) return started.error();
     for (std::unique_ptr<facts::Fact>& fact : facts::all_facts())
         if (auto added = session->store_->add_fact(std::move(fact)); !added) return added.error();
-    if (auto loaded = session->load_rules(options); !loaded) return loaded.error();
-    session->started_ns_ = clock.monotonic_ns();
-    session->started_realtime_ns_ = clock.realtime_ns();
-    session->next_snapshot_ns_ = session->started_ns_ + second_ns;
-    // What was counted before this moment is not of this session.
-    session->counts_.assign(session->sensors_.size(), {});
-    session->noted_.assign(session->sensors_.size(), {});
-    session->mark();
+    session->load_rules(options);
+    session->begin();
     return session;
 }
 
-Result<void> Session::start_sensors(const SessionOptions& options) {
-    for (const std::string& wanted : options.sensors) {
-        const auto rooms = sensors::rooms();
-        if (std::none_of(rooms.begin(), rooms.end(),
-                         [&](const sensors::Room& room) { return room.name == wanted; })) {
-            std::vector<std::string_view> known;
-            for (const sensors::Room& room : rooms) known.push_back(room.name);
-            const std::vector<std::string> near = nearest_words(wanted, known, 1);
-            return Error{fmt::format("there is no sensor named {}{}; there are {}", escape_control(wanted),
-                                     near.empty() ? "" : "; did you mean " + near.front(), names_of_rooms()),
-                         ErrorKind::usage};
-        }
-    }
-    if (auto added = store_->add_table(self_schema()); !added) return added.error();
-    Error last{"this build has no sensors"};
-    for (const sensors::Room& room : sensors::rooms()) {
-        std::unique_ptr<Sensor> sensor = room.make();
-        // Every sensor's tables are there to be asked, whether it runs or not: rules name them.
-        for (const Schema* schema : sensor->schemas())
-            if (auto added = store_->add_table(*schema); !added) return added.error();
-        const auto& wanted = options.sensors;
-        if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), room.name) == wanted.end()) continue;
-        if (wanted.empty() && sensor->on_request() && options.start.script.empty()) continue;
-        if (auto started = sensor->start(options.start, store_->names()); !started) {
-            last = while_doing(fmt::format("sensor {} did not start", room.name), started.error());
-            if (!wanted.empty() || sensor->on_request() || last.kind == ErrorKind::privilege) return last;
-            problems_.push_back(last.message);
-            continue;
-        }
-        if (sensor->ready_fd() >= 0) {
-            epoll_event event{};
-            event.events = EPOLLIN | EPOLLET;
-            epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, sensor->ready_fd(), &event);
-        }
-        sensors_.push_back(std::move(sensor));
-    }
-    if (sensors_.empty()) return last;
+Result<void> Session::watch(const SessionOptions& options) {
+    if (auto started = start_sources(options, {}); !started) return started;
+    begin();
     return {};
 }
 
-Result<void> Session::load_rules(const SessionOptions& options) {
-    Result<explain::RuleBook> book = load_rule_book(options.user_rules, store_->sql(), rule_texts_);
-    if (!book) return book.error();
-    rules_ = std::make_unique<explain::RuleBook>(std::move(*book));
+void Session::begin() {
+    // While the last sensor starts the first counts for seconds already, and a disk that idled then would
+    // look idle in the answer's first second.
+    for (const Started& each : sources_) each.running->snapshot([](std::span<const Bytes>) {});
+    started_ns_ = clock_.monotonic_ns();
+    started_realtime_ns_ = clock_.realtime_ns();
+    next_snapshot_ns_ = started_ns_ + second_ns;
+    // What was counted before this moment is not of this session.
+    counts_.assign(sources_.size(), {});
+    noted_.assign(sources_.size(), {});
+    marks_.clear();
+    told_ = {};
+    take_all_state();
+    mark(all_counts());
+}
+
+// Every fixed table is there to be asked, whether its source runs or not: rules name them.
+Result<void> Session::add_fixed_tables() {
+    const std::vector<const Schema*> schemas = row_schemas();
+    if (auto shared = store_->expect(schemas); !shared) return shared;
+    for (const Schema* schema : schemas)
+        if (auto added = store_->add_table(*schema); !added) return added.error();
     return {};
+}
+
+Result<void> Session::start_sources(const SessionOptions& options, std::span<const Source* const> own) {
+    Error last{"this build has no sensors"};
+    for (const Source* source : agent::sources()) {
+        const bool named = is_named(options, *source);
+        const bool asked = source->asked_by && options.start.values.given(*source->asked_by);
+        if (!named && !asked && (source->asked_by || !options.sensors.empty())) continue;
+        if (auto started = start_source(*source, options); !started) {
+            last = started.error();
+            if (named || asked || last.kind == ErrorKind::privilege) return last;
+            problems_.push_back(last.message);
+        }
+    }
+    for (const Source* source : own)
+        if (auto started = start_source(*source, options); !started) return started;
+    if (sources_.empty()) return last;
+    return {};
+}
+
+Result<void> Session::start_source(const Source& source, const SessionOptions& options) {
+    Result<std::unique_ptr<Running>> started = source.start(options.start, store_->names());
+    if (!started) return while_doing(fmt::format("sensor {} did not start", source.name), started.error());
+    const Running& running = **started;
+    if (auto able = check_filters(source, running, options.start); !able) return able;
+    for (const Schema* schema : running.schemas()) {
+        const Table* known = store_->table(schema->name);
+        if (known && &known->schema() != schema)
+            return Error{
+                fmt::format("{} and another source both have a table {}", source.name, schema->name)};
+        if (auto added = store_->add_table(*schema); !added) return added.error();
+    }
+    if (running.ready_fd() >= 0) {
+        epoll_event event{};
+        event.events = EPOLLIN | EPOLLET;
+        epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, running.ready_fd(), &event);
+    }
+    sources_.push_back({&source, std::move(*started)});
+    return {};
+}
+
+void Session::load_rules(const SessionOptions& options) {
+    user_rules_ = read_user_rules(options.user_folder, problems_);
+    rules_ =
+        std::make_unique<explain::RuleBook>(load_rule_book(user_rules_, store_->sql(), options.language));
+    // A window that slides is asked about each second; one answer takes what it takes.
+    if (options.sliding_window_ns > 0) rules_->give_each_rule(explain::share_of_a_rule);
 }
 
 void Session::read_baseline_of(std::span<const std::string> tables) {
@@ -128,10 +166,10 @@ void Session::read_baseline(std::string_view topic) {
 }
 
 void Session::take(std::size_t index, std::span<const Bytes> records, const Callbacks& callbacks) {
-    const Sensor& sensor = *sensors_[index];
+    const Running& running = *sources_[index].running;
     batch_.clear();
     for (const Bytes record : records) {
-        const Result<Row> row = sensor.read(record);
+        const Result<Row> row = running.read(record);
         if (!row) {
             ++counts_[index].unreadable;
             continue;
@@ -142,7 +180,7 @@ void Session::take(std::size_t index, std::span<const Bytes> records, const Call
     }
     counts_[index].seen += batch_.size();
     if (batch_.empty()) return;
-    if (writer_) {
+    if (const std::lock_guard lock(writing_); writer_) {
         // A frame holds rows of one schema: write the batch in runs.
         for (std::size_t from = 0, to = 0; from < batch_.size(); from = to) {
             while (to < batch_.size() && &batch_[to].schema() == &batch_[from].schema()) ++to;
@@ -153,10 +191,30 @@ void Session::take(std::size_t index, std::span<const Bytes> records, const Call
     if (callbacks.rows) callbacks.rows(batch_);
 }
 
+// What stands replaces what stood. It is no news: whoever watches rows is not told, and a recording keeps it
+// with the facts.
+void Session::take_state(std::size_t index, const Schema& schema, std::span<const Bytes> records) {
+    batch_.clear();
+    for (const Bytes record : records) {
+        const Result<Row> row = sources_[index].running->read(record);
+        if (row && &row->schema() == &schema)
+            batch_.push_back(*row);
+        else
+            ++counts_[index].unreadable;
+    }
+    store_->table(schema.name)->replace(batch_);
+}
+
+void Session::take_all_state() {
+    for (std::size_t i = 0; i < sources_.size(); ++i)
+        sources_[i].running->state(
+            [&](const Schema& schema, std::span<const Bytes> records) { take_state(i, schema, records); });
+}
+
 bool Session::drain_all(const Callbacks& callbacks) {
     bool any = false;
-    for (std::size_t i = 0; i < sensors_.size(); ++i)
-        sensors_[i]->drain([&](std::span<const Bytes> records) {
+    for (std::size_t i = 0; i < sources_.size(); ++i)
+        sources_[i].running->drain([&](std::span<const Bytes> records) {
             any = true;
             take(i, records, callbacks);
         });
@@ -164,73 +222,117 @@ bool Session::drain_all(const Callbacks& callbacks) {
 }
 
 void Session::snapshot_all(const Callbacks& callbacks) {
-    for (std::size_t i = 0; i < sensors_.size(); ++i)
-        sensors_[i]->snapshot([&](std::span<const Bytes> records) { take(i, records, callbacks); });
-    note_losses();
-    mark();
+    for (std::size_t i = 0; i < sources_.size(); ++i)
+        sources_[i].running->snapshot([&](std::span<const Bytes> records) { take(i, records, callbacks); });
+    take_all_state();
+    std::vector<Counts> counts = all_counts();
+    note_losses(counts);
+    mark(std::move(counts));
+    const std::lock_guard lock(writing_);
+    if (!writer_) return;
+    writer_->flush();
+    change_part();
 }
 
 Session::Counts Session::counts_of(std::size_t index) const {
     Counts counts = counts_[index];
-    counts.losses = sensors_[index]->losses();
+    counts.losses = sources_[index].running->losses();
     if (counts.unreadable > 0) counts.losses.push_back({"unreadable record", counts.unreadable});
-    for (const Schema* schema : sensors_[index]->schemas())
+    for (const Schema* schema : sources_[index].running->schemas())
         counts.evicted += store_->table(schema->name)->evicted();
     return counts;
 }
 
-void Session::note_losses() {
+std::vector<Session::Counts> Session::all_counts() const {
+    std::vector<Counts> counts;
+    for (std::size_t i = 0; i < sources_.size(); ++i) counts.push_back(counts_of(i));
+    return counts;
+}
+
+void Session::note_losses(std::span<const Counts> counts) {
     RecordWriter<self_record> writer;
     Table* self = store_->table(self_schema().name);
-    for (std::size_t i = 0; i < sensors_.size(); ++i) {
-        Counts now = counts_of(i);
+    for (std::size_t i = 0; i < sources_.size(); ++i) {
+        Counts now = counts[i];
         now.losses.push_back({"table full", now.evicted});
         for (const Loss& loss : now.losses) {
             const auto before = std::find_if(noted_[i].losses.begin(), noted_[i].losses.end(),
                                              [&](const Loss& said) { return said.cause == loss.cause; });
             const std::uint64_t added = loss.count - (before == noted_[i].losses.end() ? 0 : before->count);
             if (added == 0) continue;
-            const Row row(self_schema(),
-                          self_row(writer, clock_.monotonic_ns(), sensors_[i]->name(), loss.cause, added));
+            const Row row(self_schema(), self_row(writer, clock_.monotonic_ns(), sources_[i].source->name,
+                                                  loss.cause, added));
             self->append(row);
-            if (writer_) writer_->rows(self_schema(), false, {&row, 1}, store_->lookup());
+            if (const std::lock_guard lock(writing_); writer_)
+                writer_->rows(self_schema(), false, {&row, 1}, store_->lookup());
         }
         noted_[i] = std::move(now);
     }
 }
 
-void Session::mark() {
-    Mark mark{clock_.monotonic_ns(), {}};
-    for (std::size_t i = 0; i < sensors_.size(); ++i) mark.counts.push_back(counts_of(i));
-    marks_.push_back(std::move(mark));
+void Session::tell_of(const WatchedCommand& command) {
+    RecordWriter<watched_command_record> writer;
+    const Row row(watched_command_schema(), watched_command_row(writer, command));
+    store_->table(watched_command_schema().name)->append(row);
+    if (writer_) writer_->rows(watched_command_schema(), false, {&row, 1}, store_->lookup());
+}
+
+void Session::mark(std::vector<Counts> counts) {
+    marks_.push_back({clock_.monotonic_ns(), std::move(counts)});
     // The mark just before the window's beginning is the one to subtract; without a sliding window that is
     // the first.
     while (sliding_window_ns_ > 0 && marks_.size() > 2 &&
            marks_[1].time_ns + sliding_window_ns_ <= marks_.back().time_ns)
         marks_.pop_front();
     if (sliding_window_ns_ == 0 && marks_.size() > 2) marks_.erase(marks_.begin() + 1);
+    std::vector<std::string> problems;
+    for (const Started& each : sources_)
+        for (std::string& problem : each.running->problems()) problems.push_back(std::move(problem));
+    {
+        const std::lock_guard lock(mutex_);
+        if (told_.snapshots == 0) told_.begin = marks_.front();
+        told_.first = marks_.front();
+        told_.last = marks_.back();
+        told_.problems = std::move(problems);
+        ++told_.snapshots;
+    }
+    told_more_.notify_one();
 }
 
 explain::Window Session::window() const {
+    const std::uint64_t now = clock_.monotonic_ns();
+    const bool slides = sliding_window_ns_ > 0 && now - started_ns_ > sliding_window_ns_;
+    return window_between(slides ? now - sliding_window_ns_ : started_ns_, now);
+}
+
+explain::Window Session::window_between(std::uint64_t from_ns, std::uint64_t to_ns) const {
     explain::Window window;
-    window.to_ns = clock_.monotonic_ns();
-    window.from_ns = started_ns_;
-    if (sliding_window_ns_ > 0 && window.to_ns - window.from_ns > sliding_window_ns_)
-        window.from_ns = window.to_ns - sliding_window_ns_;
+    window.from_ns = std::max(from_ns, started_ns_);
+    window.to_ns = to_ns;
     window.from_realtime_ns = started_realtime_ns_ + (window.from_ns - started_ns_);
     return window;
 }
 
 std::vector<explain::SensorCoverage> Session::coverage() const {
+    const std::lock_guard lock(mutex_);
+    return coverage_between(told_.first, told_.last);
+}
+
+std::vector<explain::SensorCoverage> Session::whole_coverage() const {
+    const std::lock_guard lock(mutex_);
+    return coverage_between(told_.begin, told_.last);
+}
+
+std::vector<explain::SensorCoverage> Session::coverage_between(const Mark& from, const Mark& to) const {
     std::vector<explain::SensorCoverage> out;
-    for (std::size_t i = 0; i < sensors_.size(); ++i) {
-        const Counts now = counts_of(i);
-        const Counts& then = marks_.front().counts[i];
+    for (std::size_t i = 0; i < sources_.size(); ++i) {
+        const Counts& now = to.counts[i];
+        const Counts& then = from.counts[i];
         explain::SensorCoverage part;
-        part.sensor = sensors_[i]->name();
+        part.sensor = sources_[i].source->name;
         part.seen = now.seen - then.seen;
         part.evicted = now.evicted - then.evicted;
-        part.hooks = sensors_[i]->hooks();
+        part.hooks = sources_[i].running->hooks();
         for (const Loss& loss : now.losses) {
             const auto before = std::find_if(then.losses.begin(), then.losses.end(),
                                              [&](const Loss& old) { return old.cause == loss.cause; });
@@ -246,7 +348,7 @@ void Session::wait(std::uint64_t until_ns) {
     const std::uint64_t limit = std::min({until_ns, next_snapshot_ns_, now + longest_wait_ns});
     if (limit <= now) return;
     bool quiet = true;
-    for (const std::unique_ptr<Sensor>& sensor : sensors_) quiet &= sensor->prepare_to_wait();
+    for (const Started& each : sources_) quiet &= each.running->prepare_to_wait();
     if (!quiet) return;
     epoll_event events[16];
     const int timeout_ms = static_cast<int>((limit - now + 999'999) / 1'000'000);
@@ -254,17 +356,49 @@ void Session::wait(std::uint64_t until_ns) {
 }
 
 void Session::run(std::uint64_t until_ns, const std::atomic<bool>& stop, const Callbacks& callbacks) {
+    std::atomic<bool> enough{false};
+    told_.reading = true;
+    std::thread reader([&] {
+        read_until(
+            until_ns,
+            [&] { return enough.load(std::memory_order_relaxed) || stop.load(std::memory_order_relaxed); },
+            callbacks);
+        {
+            const std::lock_guard lock(mutex_);
+            told_.reading = false;
+        }
+        told_more_.notify_one();
+    });
+    std::unique_lock lock(mutex_);
+    for (std::uint64_t seen = told_.snapshots; told_.reading;) {
+        told_more_.wait_for(lock, std::chrono::nanoseconds(longest_wait_ns),
+                            [&] { return !told_.reading || told_.snapshots != seen; });
+        const bool second = told_.reading && told_.snapshots != seen;
+        seen = told_.snapshots;
+        lock.unlock();
+        if (second && callbacks.second) callbacks.second();
+        if (second) end_part();
+        if (second && writer_ && clock_.monotonic_ns() >= next_keep_ns_) keep_recording();
+        if (callbacks.done && callbacks.done()) enough = true;
+        lock.lock();
+    }
+    lock.unlock();
+    reader.join();
+    end_part();
+}
+
+void Session::read_until(std::uint64_t until_ns, const std::function<bool()>& stop,
+                         const Callbacks& callbacks) {
     // What was started for a script ends with it.
     const auto over = [this] {
-        return std::ranges::any_of(sensors_, [](const auto& sensor) { return sensor->ended(); });
+        return std::ranges::any_of(sources_, [](const Started& each) { return each.running->ended(); });
     };
-    while (!stop.load(std::memory_order_relaxed) && !over()) {
+    while (!stop() && !over()) {
         const std::uint64_t now = clock_.monotonic_ns();
-        if (now >= until_ns || (callbacks.done && callbacks.done())) break;
+        if (now >= until_ns) break;
         if (now >= next_snapshot_ns_) {
             snapshot_all(callbacks);
             next_snapshot_ns_ = std::max(next_snapshot_ns_ + second_ns, now + second_ns / 2);
-            if (callbacks.second) callbacks.second();
         }
         if (drain_all(callbacks)) {
             const timespec pause{0, static_cast<long>(std::min(pace_ns, until_ns - now))};
@@ -282,7 +416,7 @@ void Session::finish(const Callbacks& callbacks) {
     const std::uint64_t until_ns = clock_.monotonic_ns() + longest_finish_ns;
     for (;;) {
         bool finished = true;
-        for (const std::unique_ptr<Sensor>& sensor : sensors_) finished &= sensor->finish();
+        for (const Started& each : sources_) finished &= each.running->finish();
         drain_all(callbacks);
         const std::uint64_t now = clock_.monotonic_ns();
         if (finished || now >= until_ns) return;
@@ -297,10 +431,15 @@ void Session::finish(const Callbacks& callbacks) {
 
 std::vector<std::string> Session::problems() const {
     std::vector<std::string> out = problems_;
-    for (const std::unique_ptr<Sensor>& sensor : sensors_)
-        for (std::string& problem : sensor->problems()) out.push_back(std::move(problem));
+    {
+        const std::lock_guard lock(mutex_);
+        out.insert(out.end(), told_.problems.begin(), told_.problems.end());
+    }
     for (const std::unique_ptr<FactTable>& fact : store_->facts())
         if (fact->was_read() && !fact->problem().empty()) out.push_back(fact->problem());
+    const std::lock_guard lock(writing_);
+    if (!part_problem_.empty())
+        out.push_back("the recording is not changed for a new file: " + part_problem_);
     return out;
 }
 
@@ -316,7 +455,10 @@ explain::Answer Session::answer(std::string_view topic) {
         for (const std::unique_ptr<FactTable>& fact : store_->facts()) fact->read();
     rules_->ask(store_->sql(), topic, answer);
     const std::vector<std::string> problems = this->problems();
-    if (writer_) write_moment(answer, topic, problems);
+    if (writer_) {
+        write_moment(*writer_, RecordingWriter::Moment::closing, of_part(answer), topic, problems);
+        writer_ = nullptr;
+    }
     look_around(answer.window.to_ns);
     answer.problems.insert(answer.problems.begin(), problems.begin(), problems.end());
     return answer;
@@ -325,20 +467,11 @@ explain::Answer Session::answer(std::string_view topic) {
 // What is here now and may be gone when a rule asks for it: who listens on which port.
 void Session::look_around(std::uint64_t now_ns) {
     if (now_ns < next_look_ns_) return;
-    next_look_ns_ = now_ns + look_every_ns;
+    const std::uint64_t began_ns = explain::processor_time_ns(CLOCK_PROCESS_CPUTIME_ID);
     for (const std::unique_ptr<FactTable>& fact : store_->facts())
         if (fact->looks_back()) fact->read();
-}
-
-void Session::write_moment(const explain::Answer& answer, std::string_view topic,
-                           std::span<const std::string> problems) {
-    for (const std::unique_ptr<FactTable>& fact : store_->facts()) {
-        std::vector<Row> rows;
-        fact->rows().each([&](const Row& row) { rows.push_back(row); });
-        writer_->rows(fact->schema(), true, rows, store_->lookup());
-    }
-    writer_->moment(answer, topic, problems, store_->lookup());
-    writer_ = nullptr;
+    const std::uint64_t spent_ns = explain::processor_time_ns(CLOCK_PROCESS_CPUTIME_ID) - began_ns;
+    next_look_ns_ = now_ns + std::max(look_every_ns, spent_ns * look_share);
 }
 
 }  // namespace waggle::agent

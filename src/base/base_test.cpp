@@ -2,6 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/protocols.h"
+#include "base/shell.h"
+#include "base/tcp_flags.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "waggle/result.h"
@@ -96,6 +99,42 @@ TEST(Numbers, are_said_one_way) {
     EXPECT_EQ(format_number(65535, Unit::identifier), "65535");
     EXPECT_EQ(format_number(2, Unit::seconds), "2 s");
     EXPECT_EQ(format_number(1024, Unit::bytes_per_second), "1 KiB/s");
+}
+
+TEST(TcpFlags, every_set_of_flags_is_read_from_its_own_text) {
+    for (unsigned flags = 0; flags < 256; ++flags) EXPECT_EQ(tcp_flags_of(tcp_flags_text(flags)), flags);
+    EXPECT_EQ(tcp_flags_text(0x12), "SYN|ACK");
+    EXPECT_EQ(tcp_flags_text(0), "none");
+    EXPECT_EQ(tcp_flags_of("SYN|"), std::nullopt);
+    EXPECT_EQ(tcp_flags_of("syn"), std::nullopt);
+}
+
+TEST(Protocols, each_number_and_each_name_stands_once) {
+    for (const IpProtocol& one : ip_protocols) {
+        EXPECT_EQ(ip_protocol_number(one.name), one.number) << one.name;
+        EXPECT_EQ(std::ranges::count(ip_protocols, one.number, &IpProtocol::number), 1) << one.name;
+    }
+    EXPECT_EQ(ip_protocol_number("ipv6-icmp"), 58);
+    EXPECT_EQ(ip_protocol_number("quic"), std::nullopt);
+}
+
+TEST(ShellLines, quote_each_word_by_itself_and_give_them_back) {
+    const std::vector<std::vector<std::string>> commands = {
+        {"grep", "nosuchword", "/etc/passwd"},
+        {"sh", "-c", "exit 3; # it's"},
+        {"./a b", "", "$HOME", "\\n"},
+        {"printf", "a\nb\x01'\\"},
+        {"echo", "\xc3\xa4", "*"},
+    };
+    for (const auto& words : commands) EXPECT_EQ(words_of_shell_line(shell_line(words)), words);
+    EXPECT_EQ(shell_line(commands[0]), "grep nosuchword /etc/passwd");
+    EXPECT_EQ(shell_line(commands[1]), "sh -c 'exit 3; # it'\\''s'");
+}
+
+TEST(ShellLines, are_no_lines_in_which_a_shell_does_more) {
+    for (const char* line :
+         {"", "a; b", "a $(b)", "a > b", "a 'b", "a  b", "a &", "a \"b\"", "~/a", "$'\\x4"})
+        EXPECT_FALSE(words_of_shell_line(line)) << line;
 }
 
 TEST(Results, carry_a_value_or_a_reason) {

@@ -15,8 +15,6 @@
 namespace waggle {
 namespace {
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
 // Length of the valid, printable UTF-8 sequence that starts here; 0 where there is none. C1 controls
 // (U+0080..U+009F) and the bidirectional overrides count as unprintable: both can forge what is read.
 std::size_t printable_sequence(std::string_view text) {
@@ -84,12 +82,15 @@ std::vector<std::string> nearest_words(std::string_view word, std::span<const st
     };
     std::vector<Candidate> near;
     const std::string wanted = to_lower(word);
+    const std::size_t farthest = std::max<std::size_t>(2, word.size() / 3);
     for (const std::string_view candidate : known) {
+        // Each letter that it is shorter by is an edit: the time for a long word is that of the words near it.
+        if (candidate.size() + farthest < wanted.size()) continue;
         std::size_t distance = edit_distance(wanted, candidate);
         // A word typed in part is nearer than its length says.
         if (wanted.size() >= 3 && to_lower(candidate).find(wanted) != std::string::npos)
             distance = std::min<std::size_t>(distance, 2);
-        if (distance <= std::max<std::size_t>(2, word.size() / 3)) near.push_back({distance, candidate});
+        if (distance <= farthest) near.push_back({distance, candidate});
     }
     std::stable_sort(near.begin(), near.end(),
                      [](const Candidate& a, const Candidate& b) { return a.distance < b.distance; });

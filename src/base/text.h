@@ -26,6 +26,14 @@ std::vector<std::string> nearest_words(std::string_view word, std::span<const st
 // `*` and `?` as in a shell, case-sensitive.
 bool glob_match(std::string_view pattern, std::string_view text);
 
+// ASCII only.
+constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
+constexpr bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
+constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+constexpr bool is_word(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) || c == '_';
+}
+
 std::string_view trim(std::string_view text);
 std::vector<std::string_view> split(std::string_view text, char separator);  // empty parts are kept
 std::string to_lower(std::string_view text);

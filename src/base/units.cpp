@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/units.h"
 
+#include <fmt/core.h>
+
+#include <algorithm>
 #include <charconv>
 #include <cmath>
+
+#include "base/text.h"
 
 namespace waggle {
 namespace {
@@ -113,6 +118,46 @@ std::string format_number(double value, Unit unit) {
             return format_percent(value);
     }
     return {};
+}
+
+Result<std::uint64_t> parse_count(std::string_view text) {
+    std::uint64_t value = 0;
+    const auto [end, wrong] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (wrong != std::errc{} || end != text.data() + text.size())
+        return Error{fmt::format("\"{}\" is not a whole number", escape_control(text)), ErrorKind::usage};
+    return value;
+}
+
+Result<std::uint64_t> parse_bytes(std::string_view text) {
+    std::string_view number = text, unit = text;
+    number = number.substr(0, std::min(text.find_first_not_of("0123456789"), text.size()));
+    unit.remove_prefix(number.size());
+    unsigned shift = 64;
+    if (unit.empty() || unit == "B") shift = 0;
+    if (unit == "k" || unit == "K" || unit == "KiB") shift = 10;
+    if (unit == "M" || unit == "MiB") shift = 20;
+    if (unit == "G" || unit == "GiB") shift = 30;
+    const Result<std::uint64_t> value = parse_count(number);
+    if (!value || shift == 64 || *value > UINT64_MAX >> shift)
+        return Error{fmt::format("\"{}\" is not a size; write 4096, 64k, 4M or 1G", escape_control(text)),
+                     ErrorKind::usage};
+    return *value << shift;
+}
+
+Result<std::uint64_t> parse_duration(std::string_view text) {
+    double value = 0;
+    const auto [end, wrong] = std::from_chars(text.data(), text.data() + text.size(), value);
+    const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+    double factor = -1;
+    if (unit.empty() || unit == "s") factor = 1e9;
+    if (unit == "ms") factor = 1e6;
+    if (unit == "m" || unit == "min") factor = 60e9;
+    if (unit == "h") factor = 3600e9;
+    if (wrong != std::errc{} || factor < 0 || !(value > 0) || value * factor > 1e18)
+        return Error{
+            fmt::format("\"{}\" is not a duration; write 10s, 500ms, 2m or 1h", escape_control(text)),
+            ErrorKind::usage};
+    return static_cast<std::uint64_t>(value * factor);
 }
 
 }  // namespace waggle

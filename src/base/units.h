@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "waggle/result.h"
+
 namespace waggle {
 
 enum class Unit : std::uint8_t {
@@ -30,5 +32,10 @@ std::string format_percent(double percent);                   // 97 %, 0.4 %
 std::string format_rate(double per_second);                   // 1,234/s
 // By unit; identifiers and plain numbers are printed without grouping.
 std::string format_number(double value, Unit unit);
+
+// The way back, from what a person types; an error (kind usage) says what is wanted.
+Result<std::uint64_t> parse_count(std::string_view text);     // "4096"
+Result<std::uint64_t> parse_bytes(std::string_view text);     // "512", "64k", "4M", "1G" (of 1,024)
+Result<std::uint64_t> parse_duration(std::string_view text);  // "10s", "500ms", "2m", "1h", "10" (s); in ns
 
 }  // namespace waggle

@@ -36,6 +36,10 @@ json rejection_json(const Rejection& said) {
              {"try", said.remedy},
              {"code", said.code},
              {"kernel_says", said.kernel_says}};
+    out["loader_says"] = said.loader_says;
+    constexpr std::string_view places[] = {"", "before", "after", "instead"};
+    out["code_place"] = places[static_cast<std::size_t>(said.code_place)];
+    out["code_line"] = said.code_line;
     out["insn"] = said.insn ? json(*said.insn) : json();
     return out;
 }

@@ -2,143 +2,135 @@
 #include "cli/command_line.h"
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <functional>
+#include <map>
+#include <memory>
+#include <sstream>
+#include <stdexcept>
 
+#include "agent/rule_book.h"
+#include "agent/sources.h"
+#include "base/nearest.h"
 #include "base/text.h"
+#include "base/units.h"
 #include "cli/command.h"
-#include "sensors/rooms.h"
+#include "cli/flags.h"
+#include "cli/help.h"
 
 namespace waggle::cli {
 namespace {
 
-std::vector<std::string_view> sensor_names() {
+std::vector<std::string_view> sensor_names(bool (*is_wanted)(const Source&) = nullptr) {
     std::vector<std::string_view> out;
-    for (const sensors::Room& room : sensors::rooms()) out.push_back(room.name);
+    for (const Source* source : agent::sources())
+        if (!is_wanted || is_wanted(*source)) out.push_back(source->name);
     return out;
 }
-
-const Flag& flag_named(std::string_view name) {
-    return *std::find_if(all_flags().begin(), all_flags().end(),
-                         [&](const Flag& flag) { return flag.name == name; });
+// Those that an option starts stand behind the option, not by name.
+bool runs_by_itself(const Source& source) { return !source.asked_by; }
+bool has_top(const Source& source) { return runs_by_itself(source) && !source.top_query.empty(); }
+bool has_distribution(const Source& source) {
+    return runs_by_itself(source) && std::ranges::any_of(source.schemas, [](const Schema* schema) {
+               return std::ranges::any_of(schema->fields, &Field::is_distribution);
+           });
 }
 
-// Connects one described flag with the option it sets.
-void add_flag(CLI::App& app, const Flag& flag, Options& options, std::string& for_text, std::string& output) {
-    const std::string name(flag.name), help(flag.help);
-    CLI::Option* made = nullptr;
-    if (name == "--for")
-        made = app.add_option(name, for_text, help);
-    else if (name == "--output")
-        made = app.add_option(name, output, help)->check(CLI::IsMember({"table", "json"}));
-    else if (name == "--pid")
-        made = app.add_option(name, options.pid, help)->check(CLI::PositiveNumber);
-    else if (name == "--comm")
-        made = app.add_option(name, options.comm, help);
-    else if (name == "--cgroup")
-        made = app.add_option(name, options.cgroup, help);
-    else if (name == "--container")
-        made = app.add_option(name, options.container, help);
-    else if (name == "--fields")
-        made = app.add_option(name, options.fields, help);
-    else if (name == "--sort")
-        made = app.add_option(name, options.sort, help);
-    else if (name == "--rows")
-        made = app.add_option(name, options.rows, help)->check(CLI::PositiveNumber);
-    else if (name == "--memory")
-        made = app.add_option(name, options.memory_mib, help)->check(CLI::Range(4u, 16384u));
-    else if (name == "--record")
-        made = app.add_option(name, options.record, help);
-    else if (name == "--attach")
-        made = app.add_option(name, options.attach, help)->allow_extra_args(false);
-    else if (name == "--recording")
-        made = app.add_option(name, options.recording, help)->check(CLI::ExistingFile);
-    else if (name == "--filter")
-        made = app.add_option(name, options.filter, help);
-    else if (name == "--hist")
-        made = app.add_option(name, options.hist_of, help);
-    else if (name == "--by")
-        made = app.add_option(name, options.count_by, help);
-    else if (name == "--bpftrace")
-        made = app.add_option(name, options.script, help);
-    else if (name == "--count")
-        app.add_flag(name, options.count, help);
-    else if (name == "--args")
-        app.add_flag(name, options.arguments, help);
-    else if (name == "--stack")
-        app.add_flag(name, options.stack, help);
-    else
-        app.add_flag(name, options.show_query, help);
-    if (made) made->option_text(std::string(flag.argument));
+std::string said(const Command& command) {
+    return std::string(command.name.empty() ? "waggle alone" : command.name);
 }
 
-// The nearest right word for a command or flag that does not exist.
-std::string suggestion(const std::vector<std::string>& arguments) {
-    std::vector<std::string_view> commands, flags;
-    for (const Command& command : all_commands()) commands.push_back(command.name);
-    for (const Flag& flag : all_flags()) flags.push_back(flag.name);
-    bool first = true;
-    for (const std::string& word : arguments) {
-        if (word == "--") break;
-        const bool is_flag = word.starts_with("-");
-        const std::string name = word.substr(0, word.find('='));
-        const auto& known = is_flag ? flags : commands;
-        const bool right = std::find(known.begin(), known.end(), name) != known.end();
-        if (!right && (is_flag || first)) {
-            const std::vector<std::string> near = nearest_words(name, known, 1);
-            if (!near.empty()) return fmt::format("; did you mean {}", near.front());
+Error unknown_flag(const Command& command, std::string_view word) {
+    const std::string_view name = word.substr(0, word.find('='));
+    const std::string what = fmt::format("{} has no flag {}", said(command), escape_control(name));
+    std::vector<std::string_view> others;
+    for (const Command& other : all_commands())
+        if (std::ranges::find(other.flags, name) != other.flags.end()) others.push_back(other.name);
+    if (others.empty()) return {what + did_you_mean(name, command.flags, 1), ErrorKind::usage};
+    std::string with;
+    for (const std::string_view other : others)
+        with += fmt::format("{}{}", with.empty() ? "" : ", ", other.empty() ? "waggle alone" : other);
+    return {fmt::format("{}; these have it: {}", what, with), ErrorKind::usage};
+}
+
+Error unknown_command(std::string_view word) {
+    std::vector<std::string_view> names;
+    for (const Command& command : all_commands())
+        if (!command.name.empty()) names.push_back(command.name);
+    return {fmt::format("there is no command {}{}; waggle --help lists them", escape_control(word),
+                        did_you_mean(word, names, 1)),
+            ErrorKind::usage};
+}
+
+Error too_many(const Command& command, std::string_view word) {
+    return {fmt::format("{} takes {}: {} is one word too many", said(command),
+                        command.arguments.empty() ? "no word" : command.arguments, escape_control(word)),
+            ErrorKind::usage};
+}
+
+Error lacks_value(std::string_view name) {
+    for (const Flag& flag : all_flags())
+        if (flag.name == name)
+            return {fmt::format("{} needs {} behind it", name, flag.argument), ErrorKind::usage};
+    return {fmt::format("{} needs a value behind it", escape_control(name)), ErrorKind::usage};
+}
+
+// Words that nothing was made of. A flag is told before a word: the word can be its value.
+Error unknown_words(const CLI::App& app, const Command& command) {
+    const std::vector<std::string> words = app.remaining(true);
+    const auto flag =
+        std::ranges::find_if(words, [](const std::string& word) { return word.starts_with("-"); });
+    if (flag != words.end()) return unknown_flag(command, *flag);
+    const std::string_view word = words.empty() ? "" : std::string_view(words.front());
+    if (command.name.empty()) return unknown_command(word);
+    return too_many(command, word);
+}
+
+// What --language names must be there; a language of the environment that is not falls back to English.
+Result<void> check_language(const std::string& language) {
+    if (language.empty()) return {};
+    std::vector<std::string> problems;
+    const std::vector<explain::OwnedRuleFile> users =
+        agent::read_user_rules(std::string(agent::user_rule_folder), problems);
+    const std::vector<std::string> known = agent::languages_of(agent::rule_files(users));
+    for (const std::string& each : {language, language.substr(0, language.find('_'))})
+        if (std::ranges::find(known, each) != known.end()) return {};
+    return Error{fmt::format("there are no words in the language {}{}; there are words in {}",
+                             escape_control(language), did_you_mean(language, known), fmt::join(known, ", ")),
+                 ErrorKind::usage};
+}
+
+void describe(CLI::App& app, Read& read) {
+    for (const Command& command : all_commands()) {
+        CLI::App* target = command.name.empty()
+                               ? &app
+                               : app.add_subcommand(std::string(command.name), std::string(command.help));
+        for (const std::string_view flag : command.flags) {
+            const BoundFlag& bound = flag_named(flag);
+            bound.bind(*target, bound.flag, read);
         }
-        if (!is_flag) first = false;
+        if (command.most_words == 0) continue;
+        target->add_option("WORDS", read.options.words, "")
+            ->group("")                // the line of use has its own words for it
+            ->expected(0, any_words);  // a word too many is told by us
     }
-    return {};
 }
 
-int dispatch(const std::string& name, Options& options) {
-    if (name.empty()) return run_live(options);
-    if (name == "why") return run_why(options);
-    if (name == "what") return run_what(options);
-    if (name == "trace") return run_trace(options);
-    if (name == "top") return run_top(options);
-    if (name == "hist") return run_hist(options);
-    if (name == "query") return run_query(options);
-    if (name == "record") return run_record(options);
-    if (name == "replay") return run_replay(options);
-    if (name == "probe") return run_probe(options);
-    if (name == "bpf") return run_bpf(options);
-    if (name == "run") return run_run(options);
-    if (name == "doctor") return run_doctor(options);
-    return run_doc(options);
+// Help and the version go out as all output does: a device that takes none of it is an error.
+int told(const CLI::App& app, const CLI::Success& asked) {
+    std::ostringstream text;
+    const int code = app.exit(asked, text, text);
+    print(text.str());
+    return finished(code);
 }
 
 }  // namespace
 
-const std::vector<Flag>& all_flags() {
-    static const std::vector<Flag> flags = {
-        {"--for", "TIME", "How long to watch: 10s, 500ms, 2m."},
-        {"--output", "FORM", "table (for people) or json (for programs)."},
-        {"--pid", "PID", "Only this process."},
-        {"--comm", "NAME", "Only processes of this name."},
-        {"--cgroup", "PATH", "Only this control group (the kernel's unit of resource accounting)."},
-        {"--container", "ID", "Only this container, by its id or the id's beginning."},
-        {"--fields", "A,B", "These fields and no others."},
-        {"--sort", "FIELD", "Largest of this field first."},
-        {"--rows", "N", "At most N rows."},
-        {"--memory", "MIB", "Memory for recent rows; the oldest leave first. 64 MiB unless said."},
-        {"--record", "FILE", "Also write everything the answer rests on to FILE."},
-        {"--recording", "FILE", "Ask a recording instead of this machine."},
-        {"--attach", "PROGRAM=PLACE", "Attach this program there, instead of where its section says."},
-        {"--show-query", "", "Print the query behind each piece of evidence."},
-        {"--args", "", "Print the arguments too, by their names."},
-        {"--stack", "", "The stack as well: the kernel's; of a program's function, the process's own."},
-        {"--filter", "EXPR", "Only where this holds: \"len > 100 && flags & 0x40\". Asked in the kernel."},
-        {"--count", "", "Count in the kernel instead: by command, by --by FIELD, or by --stack."},
-        {"--by", "FIELD", "What --count counts by."},
-        {"--hist", "FIELD", "A distribution of this field instead: an argument, return or latency_ns."},
-        {"--bpftrace", "FILE",
-         "Run this script by the installed bpftrace; its output is the table bpftrace."},
-    };
-    return flags;
+const Command& command_named(std::string_view name) {
+    return *std::ranges::find(all_commands(), name, &Command::name);
 }
 
 const std::vector<Command>& all_commands() {
@@ -147,96 +139,152 @@ const std::vector<Command>& all_commands() {
         more.insert(more.begin(), filters.begin(), filters.end());
         return more;
     };
+    // With the options of every source, or of these.
+    static const auto and_sources = [](std::vector<std::string_view> flags,
+                                       std::vector<std::string_view> names = {}) {
+        for (const Source* source : agent::sources())
+            if (names.empty() || std::ranges::find(names, source->name) != names.end())
+                for (const SourceOption& option : source->options) flags.push_back(flag_of(option));
+        return flags;
+    };
     static const std::vector<Command> commands = {
         {"",
          "",
          "Watch this machine: findings as they come, and the key figures.",
-         {"--for", "--output", "--memory"},
+         {"--for", "--output", "--memory", "--language"},
          {},
-         true},
+         true,
+         0,
+         0,
+         run_live},
         {"why",
          "[TOPIC] [-- COMMAND...]",
          "Watch, then say what is wrong and why.",
-         {"--for", "--output", "--show-query", "--record", "--memory", "--bpftrace"},
-         {"drops", "disk", "process"},
-         true},
+         and_sources({"--for", "--output", "--long", "--show-query", "--record", "--memory", "--language"}),
+         {"drops", "disk", "process", "command"},
+         true,
+         0,
+         1,
+         run_why},
         {"what",
-         "WORD...",
-         "Explain a drop reason, errno, signal, system call, tracepoint or setting. Works offline.",
-         {"--output"},
+         "WORD|ROW|-...",
+         "Explain a drop reason, errno, signal, system call, tracepoint, counter, setting or line of a log; "
+         "or a row "
+         "as trace, top or query --output json prints it. Works offline.",
+         {"--output", "--language"},
          {},
-         false},
+         false,
+         1,
+         any_words,
+         run_what},
         {"trace", "SENSOR...", "Print events, a line each.",
-         with({"--for", "--output", "--fields", "--rows"}), sensor_names(), true},
-        {"top",
-         "SENSOR",
-         "The busiest, refreshed each second.",
-         {"--for", "--output", "--sort", "--rows"},
-         sensor_names(),
+         and_sources(with({"--for", "--output", "--say", "--fields", "--rows", "--language"})),
+         sensor_names(runs_by_itself), true, 1, any_words, run_trace, true},
+        {"top", "SENSOR", "The busiest, refreshed each second.",
+         and_sources({"--for", "--output", "--sort", "--rows"}), sensor_names(has_top), true, 1, 1, run_top,
          true},
-        {"hist", "SENSOR", "Distributions, as bars.", {"--for", "--output"}, sensor_names(), true},
+        {"hist", "SENSOR", "Distributions, as bars.",
+         and_sources({"--for", "--output", "--steps", "--linear"}), sensor_names(has_distribution), true, 1,
+         1, run_hist, true},
         {"query",
          "SQL",
-         "Ask the tables in SQL; watches 3 s first where the question is about events.",
-         {"--for", "--output", "--rows", "--sort", "--recording", "--memory", "--bpftrace"},
+         "Ask the tables in SQL; watches 3 s first where the question is about events. waggle doc schemas "
+         "lists "
+         "the tables.",
+         and_sources({"--for", "--output", "--rows", "--sort", "--recording", "--memory"}),
          {},
-         true},
+         true,
+         1,
+         1,
+         run_query},
         {"record",
          "FILE",
          "Write everything an answer rests on to a file.",
-         {"--for", "--memory", "--bpftrace"},
+         and_sources({"--for", "--output", "--memory", "--keep"}),
          {},
-         true},
+         true,
+         1,
+         1,
+         run_record},
         {"replay",
          "FILE [TOPIC]",
          "Answer from a recording. Needs no root and no special kernel.",
-         {"--output", "--show-query"},
+         {"--output", "--long", "--show-query", "--language"},
          {},
-         false},
+         false,
+         1,
+         2,
+         run_replay},
         {"probe",
          "[SPEC]",
          "Watch one place of the kernel or of a program: kprobe:vfs_read, kretprobe:vfs_read, "
          "uprobe:libc.so.6:malloc, usdt:PATH:PROVIDER:NAME, tracepoint:CATEGORY:NAME, raw_tp:NAME, "
          "fentry:FUNCTION, fexit:FUNCTION, perf:cpu-clock@99. Or run a script of bpftrace.",
-         with({"--for", "--output", "--rows", "--args", "--stack", "--filter", "--count", "--by", "--hist",
-               "--bpftrace"}),
+         and_sources(with({"--for", "--output", "--rows", "--args", "--steps", "--linear"}),
+                     {"probe", "bpftrace"}),
          {},
-         true},
+         true,
+         0,
+         1,
+         run_probe},
         {"bpf",
          "verify FILE",
          "What the kernel's verifier says of each program of a BPF object: its counts, or why it is refused "
-         "and what mends it.",
+         "and what fixes it.",
          {"--output"},
          {"verify"},
-         true},
+         true,
+         1,
+         2,
+         run_bpf},
         {"run",
          "FILE",
          "Load a compiled BPF object, attach it, and print its events and maps by their types.",
-         {"--attach", "--for", "--rows", "--output"},
+         and_sources({"--for", "--rows", "--output"}, {"object"}),
          {},
-         true},
+         true,
+         1,
+         1,
+         run_run},
+        {"lab",
+         "list | run FAULT | score [FAULT...] | record FAULT FILE",
+         "Make faults on this machine, ask why, and measure the answers. Everything made is removed again.",
+         {"--for", "--output", "--lab", "--seed", "--claim", "--quick", "--jobs", "--paste", "--markdown"},
+         {"list", "run", "score", "record"},
+         true,
+         1,
+         any_words,
+         run_lab},
         {"doctor",
          "",
          "What this kernel and these privileges allow, found out by trying.",
          {"--output"},
          {},
-         true},
+         true,
+         0,
+         0,
+         run_doctor},
         {"doc",
-         "WHAT",
-         "Print reference documentation: schemas, man, completion-bash, completion-zsh, completion-fish; or "
-         "check.",
-         {},
-         {"schemas", "man", "check", "completion-bash", "completion-zsh", "completion-fish"},
-         false},
+         "WHAT [FOLDER]",
+         "Print reference documentation: schemas, rules, man, completion-bash, completion-zsh, "
+         "completion-fish; or check it all, with the rules of a folder like /etc/waggle.",
+         {"--write", "--output"},
+         {"schemas", "rules", "man", "check", "completion-bash", "completion-zsh", "completion-fish"},
+         false,
+         1,
+         2,
+         run_doc},
     };
     return commands;
 }
 
 int run(int argc, char** argv) {
-    Options options;
-    std::string for_text, output;
-    // What stands behind -- is a command of the user's, never ours to read.
+    Read read;
+    Options& options = read.options;
+    // What stands behind -- is a command of the user's, never ours to read; for `what`, words.
     std::vector<std::string> arguments(argv + 1, argv + argc);
+    const bool explains = !arguments.empty() && arguments.front() == "what";
+    if (explains) hide_dashes(arguments);
     const auto dashes = std::find(arguments.begin(), arguments.end(), "--");
     if (dashes != arguments.end()) {
         options.command.assign(dashes + 1, arguments.end());
@@ -244,45 +292,54 @@ int run(int argc, char** argv) {
     }
     CLI::App app{"waggle says what is happening on this Linux machine, and why."};
     app.name("waggle");
+    app.formatter(help_formatter());
     app.set_version_flag("--version", "waggle " WAGGLE_VERSION);
     app.require_subcommand(0, 1);
     app.footer("Begin with: sudo waggle why\nWords explained: waggle what NO_SOCKET");
-    for (const Command& command : all_commands()) {
-        CLI::App* target = command.name.empty()
-                               ? &app
-                               : app.add_subcommand(std::string(command.name), std::string(command.help));
-        for (const std::string_view flag : command.flags)
-            add_flag(*target, flag_named(flag), options, for_text, output);
-        if (command.arguments.empty()) continue;
-        CLI::Option* words =
-            target->add_option("WORDS", options.words, "")->option_text(std::string(command.arguments));
-        if (command.name == "why" || command.name == "probe")
-            words->expected(0, 1);
-        else if (command.name == "replay" || command.name == "bpf")
-            words->expected(1, 2)->required();
-        else if (command.name == "what" || command.name == "trace")
-            words->required();
-        else
-            words->expected(1)->required();
-    }
+    describe(app, read);
+    const auto chosen = [&]() -> const Command& {
+        return command_named(app.get_subcommands().empty() ? "" : app.get_subcommands().front()->get_name());
+    };
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
     try {
         app.parse(reversed);
     } catch (const CLI::Success& asked) {
-        return app.exit(asked);
+        return told(app, asked);
+    } catch (const CLI::ExtrasError&) {
+        return fail(unknown_words(app, chosen()));
+    } catch (const CLI::ArgumentMismatch& wrong) {
+        // "--for: 1 required TEXT missing"
+        const std::string_view what = wrong.what();
+        return fail(lacks_value(what.substr(0, what.find(':'))));
     } catch (const CLI::ParseError& wrong) {
-        return fail({escape_control(wrong.what()) + suggestion(arguments), ErrorKind::usage});
+        return fail({escape_control(wrong.what()), ErrorKind::usage});
     }
-    const std::string name = app.get_subcommands().empty() ? "" : app.get_subcommands().front()->get_name();
-    if (!options.command.empty() && name != "why")
+    const Command& command = chosen();
+    if (command.names_sources)
+        if (auto known = agent::check_source_names(options.words); !known) return fail(known.error());
+    const bool asked = command.names_sources && !asked_sources(options).empty();
+    if (!asked && options.words.size() < static_cast<std::size_t>(command.least_words))
+        return fail(
+            {fmt::format("{} needs {} behind it", said(command), command.arguments), ErrorKind::usage});
+    if (options.words.size() > static_cast<std::size_t>(command.most_words))
+        return fail(too_many(command, options.words[static_cast<std::size_t>(command.most_words)]));
+    if (!options.command.empty() && command.name != "why")
         return fail({"a command behind -- belongs to waggle why", ErrorKind::usage});
-    options.json = output == "json";
-    if (!for_text.empty()) {
-        const Result<std::uint64_t> duration = parse_duration(for_text);
+    if (explains) show_dashes(options.words);
+    options.json = read.output == "json";
+    if (auto known = check_language(options.language); !known) return fail(known.error());
+    if (options.language.empty()) options.language = language_of_environment();
+    if (!read.for_text.empty()) {
+        const Result<std::uint64_t> duration = parse_duration(read.for_text);
         if (!duration) return fail(while_doing("--for", duration.error()));
         options.for_ns = *duration;
     }
-    return dispatch(name, options);
+    if (!read.keep_text.empty()) {
+        const Result<agent::RecordingKeep> keep = keep_of(read.keep_text);
+        if (!keep) return fail(while_doing("--keep", keep.error()));
+        options.keep = *keep;
+    }
+    return finished(command.run(options));
 }
 
 }  // namespace waggle::cli

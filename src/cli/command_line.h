@@ -17,6 +17,10 @@ struct Flag {
     std::string_view help;
 };
 
+struct Options;
+
+inline constexpr int any_words = 1 << 20;
+
 struct Command {
     std::string_view name;                // "why"; empty for waggle alone
     std::string_view arguments;           // "[TOPIC] [-- COMMAND…]"
@@ -24,10 +28,16 @@ struct Command {
     std::vector<std::string_view> flags;  // names of those it takes
     std::vector<std::string_view> words;  // what its first argument can be, for completion
     bool needs_root;
+    int least_words;
+    int most_words;  // `any_words`: no bound
+    int (*run)(const Options& options);
+    bool names_sources = false;  // its words do; an option that asks for a source stands for the word
 };
 
 const std::vector<Flag>& all_flags();
 const std::vector<Command>& all_commands();
+// There is one of that name; "" is waggle alone.
+const Command& command_named(std::string_view name);
 
 // "bash", "zsh" or "fish"; empty for another shell.
 std::string completion_script(std::string_view shell);

@@ -108,7 +108,7 @@ std::string manual_page() {
     out +=
         ".SH DESCRIPTION\nwaggle watches the kernel through eBPF and answers in plain words: which firewall "
         "rule, setting, process or device is\n"
-        "the cause, with the figures behind it and the command that mends it.\n.SH COMMANDS\n";
+        "the cause, with the figures behind it and the command that fixes it.\n.SH COMMANDS\n";
     for (const Command& command : all_commands()) {
         out += fmt::format(".TP\n.B waggle {} {}\n{}{}\n", roff(command.name), roff(command.arguments),
                            roff(command.help),
@@ -119,8 +119,9 @@ std::string manual_page() {
     for (const Flag& flag : all_flags())
         out += fmt::format(".TP\n.B {} {}\n{}\n", roff(flag.name), roff(flag.argument), roff(flag.help));
     out +=
-        ".SH EXIT STATUS\n.TP\n.B 0\nNothing is wrong.\n.TP\n.B 1\nSomething was found, or the command "
-        "failed.\n.TP\n.B 2\nThe command line was wrong.\n"
+        ".SH EXIT STATUS\n.TP\n.B 0\nNothing is wrong.\n.TP\n.B 1\nSomething was found.\n"
+        ".TP\n.B 2\nThe command line was wrong.\n.TP\n.B 3\nThe command failed, or its output could not be "
+        "written.\n"
         ".TP\n.B 126\nA privilege is missing; the message names it.\n.SH FILES\n.TP\n.I "
         "/etc/waggle/rules.d/*.yaml\nRules of your own.\n"
         ".SH ENVIRONMENT\n.TP\n.B NO_COLOR\nWhen set, nothing is coloured.\n";

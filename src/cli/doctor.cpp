@@ -1,41 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // doctor: what this kernel and these privileges allow, each thing found out by doing it.
 #include <fmt/core.h>
-#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
+#include "agent/readiness.h"
 #include "base/units.h"
 #include "cli/command.h"
-#include "kernel/hook_kinds.h"
-#include "sensors/rooms.h"
 
 namespace waggle::cli {
 namespace {
-
-struct SensorReport {
-    std::string name;
-    std::string problem;
-    std::vector<HookUse> hooks;
-    bool on_request = false;  // what it lacks is missed only by who asks for it
-};
-
-SensorReport try_sensor(const sensors::Room& room) {
-    const std::unique_ptr<Sensor> sensor = room.make();
-    Names names;
-    SensorReport report{std::string(room.name), {}, {}, sensor->on_request()};
-    if (report.on_request) {
-        report.hooks = sensor->hooks();
-    } else if (auto started = sensor->start({}, names); !started) {
-        report.problem = started.error().message;
-    } else {
-        report.hooks = sensor->hooks();
-        sensor->stop();
-    }
-    return report;
-}
 
 std::string mark(bool good) { return good ? "yes" : "no "; }
 
@@ -44,33 +20,26 @@ std::string mark(bool good) { return good ? "yes" : "no "; }
 int run_doctor(const Options& options) {
     utsname system{};
     uname(&system);
-    struct stat btf{};
-    const bool has_btf = stat("/sys/kernel/btf/vmlinux", &btf) == 0;
-    const std::vector<kernel::Capability> capabilities = kernel::capabilities();
-    const std::string missing = kernel::missing_to_watch();
-    Result<std::vector<kernel::HookKind>> kinds = Error{missing};
-    if (missing.empty()) kinds = kernel::probe_hook_kinds();
-    std::vector<SensorReport> reports;
-    bool whole = missing.empty() && has_btf;
-    if (missing.empty())
-        for (const sensors::Room& room : sensors::rooms()) {
-            reports.push_back(try_sensor(room));
-            whole &= reports.back().problem.empty();
-        }
+    const agent::Readiness ready = agent::find_readiness();
     if (options.json) {
         using nlohmann::json;
         json out{{"kernel", system.release},
                  {"machine", system.machine},
-                 {"btf", has_btf},
-                 {"user_id", geteuid()}};
-        for (const kernel::Capability& c : capabilities) out["capabilities"][std::string(c.name)] = c.held;
-        if (kinds)
-            for (const kernel::HookKind& kind : *kinds)
+                 {"btf", ready.types_bytes.has_value()},
+                 {"user_id", geteuid()},
+                 {"missing", ready.obstacle.what},
+                 {"cure", ready.obstacle.cure},
+                 {"first_user_namespace", ready.standing.first_user_namespace},
+                 {"seccomp_mode", ready.standing.seccomp_mode}};
+        for (const kernel::Capability& c : ready.capabilities)
+            out["capabilities"][std::string(c.name)] = c.held;
+        if (ready.kinds)
+            for (const kernel::HookKind& kind : *ready.kinds)
                 out["hooks"].push_back({{"kind", kind.name},
                                         {"works", kind.works},
                                         {"reason", kind.reason},
                                         {"option", kind.option}});
-        for (const SensorReport& report : reports) {
+        for (const agent::SourceReadiness& report : ready.sources) {
             json hooks = json::array();
             for (const HookUse& use : report.hooks)
                 hooks.push_back(
@@ -81,21 +50,26 @@ int run_doctor(const Options& options) {
         print(out.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
     } else {
         std::string text = fmt::format("Kernel        {} {}\n", system.release, system.machine);
-        text += has_btf ? fmt::format(
-                              "Kernel types  /sys/kernel/btf/vmlinux, {} (BTF: the kernel's own description "
-                              "of its data)\n",
-                              format_bytes(static_cast<double>(btf.st_size)))
-                        : "Kernel types  missing: no /sys/kernel/btf/vmlinux. Build the kernel with "
-                          "CONFIG_DEBUG_INFO_BTF=y; no sensor works without.\n";
-        text += fmt::format("User          {}\n\nPrivileges (capabilities)\n",
-                            geteuid() == 0 ? "root" : fmt::format("number {}, not root", geteuid()));
-        for (const kernel::Capability& c : capabilities)
+        text += ready.types_bytes
+                    ? fmt::format(
+                          "Kernel types  /sys/kernel/btf/vmlinux, {} (BTF: the kernel's own description "
+                          "of its data)\n",
+                          format_bytes(static_cast<double>(*ready.types_bytes)))
+                    : "Kernel types  missing: no /sys/kernel/btf/vmlinux. Build the kernel with "
+                      "CONFIG_DEBUG_INFO_BTF=y; no sensor works without.\n";
+        text += fmt::format("User          {}{}\n{}\nPrivileges (capabilities)\n",
+                            geteuid() == 0 ? "root" : fmt::format("number {}, not root", geteuid()),
+                            ready.standing.first_user_namespace ? "" : ", in a user namespace",
+                            ready.standing.seccomp_mode
+                                ? "Seccomp       filters decide about this process's system calls\n"
+                                : "");
+        for (const kernel::Capability& c : ready.capabilities)
             text += fmt::format("  {}  {:<20} {}\n", mark(c.held), c.name, c.use);
         text += "\nKinds of hooks (each loaded and attached for a moment)\n";
-        if (!kinds) {
-            text += fmt::format("  not tried: {}\n", kinds.error().message);
+        if (!ready.kinds) {
+            text += fmt::format("  not tried: {}\n", ready.kinds.error().message);
         } else {
-            for (const kernel::HookKind& kind : *kinds) {
+            for (const kernel::HookKind& kind : *ready.kinds) {
                 text += fmt::format("  {}  {:<13} {}\n", mark(kind.works), kind.name, kind.meaning);
                 if (kind.works) continue;
                 // Classic tracepoints are found through tracefs; nothing else is.
@@ -108,7 +82,7 @@ int run_doctor(const Options& options) {
             }
         }
         text += "\nSensors and the hooks each uses here\n";
-        for (const SensorReport& report : reports) {
+        for (const agent::SourceReadiness& report : ready.sources) {
             if (!report.problem.empty())
                 text += fmt::format("  {:<13} does not start: {}\n", report.name, report.problem);
             for (std::size_t i = 0; i < report.hooks.size(); ++i) {
@@ -118,17 +92,17 @@ int run_doctor(const Options& options) {
                     use.hook.empty() ? fmt::format("nothing: {} ({})", use.lost, use.reason) : use.hook);
             }
         }
-        if (!missing.empty())
+        if (!ready.obstacle.what.empty())
             text += fmt::format(
-                "  not tried: {}. Run it as root, or with sudo.\n\nWithout them these work: waggle what, "
+                "  not tried: {}. {}.\n\nWithout that these work: waggle what, "
                 "waggle replay, waggle query --recording.\n",
-                missing);
+                ready.obstacle.what, ready.obstacle.cure);
         else
-            text += whole ? "\nEverything waggle needs is here.\n"
-                          : "\nSome of it does not work here; see above.\n";
+            text += ready.whole ? "\nEverything waggle needs is here.\n"
+                                : "\nSome of it does not work here; see above.\n";
         print(text);
     }
-    return missing.empty() ? (whole ? exit_fine : exit_failed) : exit_privilege;
+    return ready.obstacle.what.empty() ? (ready.whole ? exit_fine : exit_failed) : exit_privilege;
 }
 
 }  // namespace waggle::cli

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <csignal>
 
@@ -8,6 +9,13 @@
 #include "cli/command_line.h"
 
 namespace {
+
+// A recording that is read where it lies was cut meanwhile. Only what a signal handler may do.
+void on_cut_file(int) {
+    static constexpr std::string_view words = "waggle: a file that was being read was cut.\n";
+    [[maybe_unused]] const ssize_t wrote = ::write(STDERR_FILENO, words.data(), words.size());
+    ::_exit(waggle::cli::exit_failed);
+}
 
 void on_signal(int) { waggle::cli::interrupted.store(true, std::memory_order_relaxed); }
 
@@ -18,6 +26,9 @@ int main(int argc, char** argv) {
     action.sa_handler = on_signal;
     sigaction(SIGINT, &action, nullptr);
     sigaction(SIGTERM, &action, nullptr);
-    std::signal(SIGPIPE, SIG_IGN);  // a reader that leaves is seen by print()
+    std::signal(SIGBUS, on_cut_file);
+    sigaction(SIGHUP, &action, nullptr);  // the terminal is gone: end in order all the same
+    std::signal(SIGPIPE, SIG_IGN);        // a reader that leaves is seen by print()
+    waggle::cli::hold_standard_descriptors();
     return waggle::cli::run(argc, argv);
 }

@@ -2,353 +2,338 @@
 // run: loads any BPF object, attaches its programs, streams its events and prints its maps, all by its own
 // types.
 #include <fmt/core.h>
-#include <poll.h>
 
 #include <algorithm>
-#include <list>
-#include <optional>
+#include <map>
+#include <nlohmann/json.hpp>
 
-#include "base/clock.h"
+#include "agent/sources.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "cli/command.h"
-#include "cli/run_maps.h"
 #include "explain/knowledge.h"
 #include "explain/knowledge_files.h"
-#include "kernel/record_types.h"
-#include "kernel/value_printer.h"
-#include "waggle/events.h"
-#include "waggle/object.h"
+#include "render/json.h"
+#include "render/row_printer.h"
 
 namespace waggle::cli {
 namespace {
 
-using kernel::json_string;
-using kernel::RecordTypes;
+using nlohmann::ordered_json;
 
-// The object as it runs, and what is printed of it.
-class Runner {
-  public:
-    Runner(const Options& options, Object object, std::optional<Types> types, explain::Knowledge knowledge)
-        : options_(options),
-          object_(std::move(object)),
-          types_(std::move(types)),
-          knowledge_(std::move(knowledge)) {
-        form_.json = options.json;
-        if (options.rows) form_.rows = options.rows;
-        if (Result<SymbolNames> names = kernel_symbol_names()) form_.symbols = std::move(*names);
-        if (types_) types_->resolve_symbols(form_.symbols);
-    }
+constexpr std::uint32_t default_entries = 20;
 
-    Result<void> start();
-    void stream();
-    void finish();
-
-  private:
-    struct Source {
-        std::string map;
-        std::optional<RecordTypes> types;  // none: the object has no types
-        std::optional<Events> events;
-        std::vector<std::size_t> told;  // lengths whose reason was said
-    };
-    struct Wish {
-        std::string program;
-        AttachSpec spec;
-    };
-
-    Result<std::vector<Wish>> wishes() const;
-    Result<void> attach(const std::vector<Wish>& wishes);
-    Result<void> open_events();
-    void say_program(const ObjectProgram& program, const std::string& where, const std::string& problem);
-    void say_map(const ObjectMap& map);
-    std::string record_line(Source& source, Bytes record);
-    void put(const std::string& text) {
-        if (!text.empty() && !print(text)) ended_ = true;
-    }
-    // What the knowledge says of a kind of map or program.
-    explain::Explanation words_of(std::string_view kind, std::string_view name) const;
-
-    const Options& options_;
-    Object object_;
-    std::optional<Types> types_;
-    explain::Knowledge knowledge_;
-    MapForm form_;
-    std::list<Source> sources_;
-    std::uint64_t printed_ = 0;
-    bool ended_ = false;
-};
-
-explain::Explanation Runner::words_of(std::string_view kind, std::string_view name) const {
-    const auto found = knowledge_.find(fmt::format("{} {}", kind, name));
-    return found && !found->empty() ? found->front() : explain::Explanation{};
+std::string dump(const ordered_json& json) {
+    return json.dump(-1, ' ', true, ordered_json::error_handler_t::replace);
 }
 
-// "PROGRAM=SPEC", or "SPEC" alone where there is one program.
-Result<std::vector<Runner::Wish>> Runner::wishes() const {
-    const std::vector<ObjectProgram> programs = object_.programs();
-    std::vector<Wish> out;
-    for (const std::string& text : options_.attach) {
-        std::string name;
-        std::string_view rest = text;
-        // A "=" also stands in options of the spec (pid=812), behind its first colon.
-        if (const std::size_t equals = text.find('=');
-            equals != std::string::npos && equals < text.find(':')) {
-            name = text.substr(0, equals);
-            rest.remove_prefix(equals + 1);
-        } else if (programs.size() == 1) {
-            name = programs.front().name;
-        } else {
-            return Error{fmt::format("--attach {}: the object has {} programs; write --attach PROGRAM=PLACE",
-                                     escape_control(text), programs.size()),
-                         ErrorKind::usage};
+// The columns whose names begin so, without that beginning; "" for all but the time.
+std::vector<Column> columns_of(const Schema& schema, std::string_view prefix) {
+    std::vector<Column> out;
+    for (Column column : waggle::columns_of(schema)) {
+        if (column.name == "time_ns" || !column.name.starts_with(prefix)) continue;
+        if (!prefix.empty() && column.name != prefix) {
+            if (column.name[prefix.size()] != '_') continue;
+            column.name.remove_prefix(prefix.size() + 1);
+        } else if (!prefix.empty()) {
+            column.name = "value";
         }
-        std::vector<std::string_view> known;
-        for (const ObjectProgram& program : programs) known.push_back(program.name);
-        if (std::find(known.begin(), known.end(), name) == known.end()) {
-            const std::vector<std::string> near = nearest_words(name, known, 1);
-            return Error{fmt::format("--attach {}: the object has no program named {}{}",
-                                     escape_control(text), escape_control(name),
-                                     near.empty() ? "" : fmt::format("; did you mean {}", near.front())),
-                         ErrorKind::usage};
-        }
-        const Result<AttachSpec> spec = AttachSpec::parse(rest);
-        if (!spec) return while_doing("--attach " + escape_control(text), spec.error());
-        out.push_back({name, *spec});
+        out.push_back(column);
     }
     return out;
 }
 
-Result<void> Runner::start() {
-    const Result<std::vector<Wish>> wanted = wishes();
-    if (!wanted) return wanted.error();
-    for (const Wish& wish : *wanted) {
-        if (auto chosen = object_.set_autoload(wish.program, true); !chosen) return chosen;
-        if (auto planned = object_.plan(wish.program, wish.spec); !planned) return planned;
-    }
-    const SystemClock clock;
-    const std::uint64_t begin = clock.monotonic_ns();
-    if (auto loaded = object_.load(); !loaded) return loaded;
-    if (!options_.json)
-        put(fmt::format("{}: {} and {}, loaded in {}.\n", escape_control(object_.name()),
-                        counted(object_.programs().size(), "program"), counted(object_.maps().size(), "map"),
-                        format_duration_ns(static_cast<double>(clock.monotonic_ns() - begin))));
-    // The readers stand before the first event comes.
-    if (auto opened = open_events(); !opened) return opened;
-    if (auto attached = attach(*wanted); !attached) return attached;
-    for (const ObjectMap& map : object_.maps())
-        if (!map.global_data) say_map(map);
-    if (!options_.json) put(sources_.empty() ? "\n" : "\nEvents\n");
-    return {};
-}
-
-Result<void> Runner::attach(const std::vector<Wish>& wishes) {
-    std::string problems;
-    for (const ObjectProgram& program : object_.programs()) {
-        if (!program.loaded) {
-            say_program(program, "", "not loaded: its section begins with ?");
-            continue;
-        }
-        std::string problem;
-        bool wished = false;
-        for (const Wish& wish : wishes) {
-            if (wish.program != program.name) continue;
-            wished = true;
-            if (auto name = object_.attach(program.name, wish.spec); !name) return name.error();
-        }
-        if (!wished)
-            if (auto name = object_.attach(program.name); !name) {
-                problem = name.error().message;
-                problems += (problems.empty() ? "" : "; ") + problem;
-            }
-        std::string where;
-        for (const Attachment& attachment : object_.attachments())
-            if (attachment.program == program.name) where += (where.empty() ? "" : ", ") + attachment.where;
-        say_program(program, where, problem);
-    }
-    if (object_.attachments().empty())
-        return Error{fmt::format("nothing is attached{}{}; say where with --attach PROGRAM=PLACE",
-                                 problems.empty() ? "" : ": ", problems)};
-    return {};
-}
-
-void Runner::say_program(const ObjectProgram& program, const std::string& where, const std::string& problem) {
-    const explain::Explanation words = words_of("program_type", program.type);
-    if (options_.json)
-        return put(fmt::format(
-            "{{\"kind\":\"program\",\"name\":{},\"type\":{},\"section\":{},\"id\":{},\"instructions\":{},"
-            "\"attached\":{},\"problem\":{},\"what\":{},\"impact\":{}}}\n",
-            json_string(program.name), json_string(program.type), json_string(program.section), program.id,
-            program.instructions, json_string(where), json_string(problem), json_string(words.what),
-            json_string(words.impact)));
-    std::string text =
-        fmt::format("\nProgram {} ({}, {} instructions), {}\n", escape_control(program.name), program.type,
-                    program.instructions,
-                    where.empty() ? "not attached" : fmt::format("attached: {}", escape_control(where)));
-    if (!problem.empty()) text += fmt::format("  {}\n", problem);
-    if (!words.what.empty()) text += fmt::format("  {}\n  {}\n", words.what, words.impact);
-    put(text);
-}
-
-void Runner::say_map(const ObjectMap& map) {
-    const explain::Explanation words = words_of("map_type", map.type);
-    std::string entry;
-    if (const Result<MapView> view = MapView::open(object_, map.name); view && view->shape().key_size)
-        entry = fmt::format(", {}, {}", entry_type(*view, true), entry_type(*view, false));
-    if (options_.json)
-        return put(
-            fmt::format("{{\"kind\":\"map\",\"name\":{},\"type\":{},\"id\":{},\"key_size\":{},"
-                        "\"value_size\":{},\"max_entries\":{},\"what\":{},\"impact\":{}}}\n",
-                        json_string(map.name), json_string(map.type), map.id, map.key_size, map.value_size,
-                        map.max_entries, json_string(words.what), json_string(words.impact)));
-    std::string room;
-    if (map.type == "ringbuf")
-        room = fmt::format(", {}", format_bytes(map.max_entries));
-    else if (map.max_entries)
-        room = fmt::format(", room for {}", format_count(map.max_entries));
-    std::string text = fmt::format("\nMap {} ({}{}{})\n", escape_control(map.name), map.type, entry, room);
-    if (!words.what.empty()) text += fmt::format("  {}\n  {}\n", words.what, words.impact);
-    put(text);
-}
-
-Result<void> Runner::open_events() {
-    for (const ObjectMap& map : object_.maps()) {
-        if (map.type != "ringbuf" && map.type != "perf_event_array") continue;
-        const Result<MapView> view = MapView::open(object_, map.name);
-        if (!view) return view.error();
-        Source& source = sources_.emplace_back();
-        source.map = map.name;
-        if (types_) source.types.emplace(*types_, map.name, map.type == "perf_event_array");
-        EventsOptions options;
-        options.flush_after_ns = 0;
-        Result<Events> events = Events::open(*view, options, [this, &source](std::span<const Bytes> records) {
-            std::string text;
-            for (const Bytes record : records) {
-                if (options_.rows && printed_ == options_.rows) {
-                    ended_ = true;
-                    break;
-                }
-                ++printed_;
-                text += record_line(source, record);
-            }
-            put(text);
-            return records.size();
+// The object as its tables say it is, and what is printed of it.
+class Shown {
+  public:
+    Shown(agent::Session& session, const Options& options, const explain::Knowledge& knowledge)
+        : session_(session), options_(options), knowledge_(knowledge), lookup_(session.store().lookup()) {
+        each("object_table", [&](const Row& row) {
+            maps_[std::string(row.text("table_name"))] = {std::string(row.text("map")),
+                                                          std::string(row.text("type"))};
         });
-        if (!events) return events.error();
-        source.events.emplace(std::move(*events));
     }
-    return {};
-}
 
-std::string Runner::record_line(Source& source, Bytes record) {
-    const RecordTypes::Choice choice = source.types
-                                           ? source.types->of_length(record.size())
-                                           : RecordTypes::Choice{0, "the object says nothing of types"};
-    const std::string map = options_.json ? json_string(source.map) : escape_control(source.map);
-    if (choice.type != 0) {
-        const Result<std::string> value =
-            options_.json ? types_->json(choice.type, record) : types_->text(choice.type, record);
-        if (value)
-            return options_.json
-                       ? fmt::format("{{\"kind\":\"record\",\"map\":{},\"type\":{},\"record\":{}}}\n", map,
-                                     json_string(types_->name(choice.type)), *value)
-                       : fmt::format("  {}  {}\n", map, *value);
+    void programs();
+    void maps();
+    std::string record(const Row& row);
+    void entries();
+    void globals();
+    void summary();
+    void put(const std::string& text) {
+        if (!text.empty()) print(text);
     }
-    std::string hex;
-    for (const std::byte each : record) hex += fmt::format("{:02x}", static_cast<unsigned>(each));
-    if (options_.json)
-        return fmt::format(
-            "{{\"kind\":\"record\",\"map\":{},\"type\":null,\"bytes\":\"{}\",\"reason\":{}}}\n", map, hex,
-            json_string(choice.reason));
-    std::string line = fmt::format("  {}  {}\n", map, hex);
-    if (std::find(source.told.begin(), source.told.end(), record.size()) == source.told.end()) {
-        source.told.push_back(record.size());
-        line += fmt::format("  (bytes, because the type of these records is not known: {})\n", choice.reason);
-    }
-    return line;
-}
 
-void Runner::stream() {
-    const SystemClock clock;
-    const std::uint64_t end = options_.for_ns ? clock.monotonic_ns() + options_.for_ns : UINT64_MAX;
-    std::vector<pollfd> ready;
-    for (const Source& source : sources_) ready.push_back({source.events->ready_fd(), POLLIN, 0});
-    while (!interrupted && !ended_ && clock.monotonic_ns() < end) {
-        // Programs that submit without a wake-up are seen all the same.
-        const std::uint64_t left_ms = (end - clock.monotonic_ns()) / 1'000'000;
-        ::poll(ready.data(), ready.size(), static_cast<int>(std::min<std::uint64_t>(left_ms, 100)));
-        for (Source& source : sources_)
-            if (!ended_) source.events->poll();
+  private:
+    struct Of {
+        std::string map, type;
+    };
+    template <class Visit>
+    void each(std::string_view table, Visit&& visit) const {
+        if (const Table* found = session_.store().table(table)) found->each(visit);
     }
-}
+    // What the knowledge says of a kind of map or program.
+    explain::Explanation words_of(std::string_view kind, std::string_view name) const {
+        const auto found = knowledge_.find(fmt::format("{} {}", kind, name));
+        return found && !found->empty() ? found->front() : explain::Explanation{};
+    }
+    void entries_of(const Row& map);
+    std::string one(const Row& row, std::span<const Column> columns) const {
+        if (!options_.json) return row_in_braces(row, columns, lookup_);
+        if (columns.size() != 1 || columns.front().name != "value")
+            return sinks::row_json(row, columns, lookup_);
+        return dump(ordered_json::parse(sinks::row_json(row, columns, lookup_)).at("value"));
+    }
 
-void Runner::finish() {
-    // What was submitted until now still counts; what comes after does not.
-    const std::vector<ObjectProgram> programs = object_.programs();
-    object_.detach_all();
-    for (Source& source : sources_) {
-        while (!ended_ && source.events->poll() > 0) {
+    agent::Session& session_;
+    const Options& options_;
+    const explain::Knowledge& knowledge_;
+    Lookup lookup_;
+    std::map<std::string, Of, std::less<>> maps_;  // of each table
+    std::map<const Schema*, std::vector<Column>> columns_;
+    std::vector<std::uint64_t> told_;  // lengths whose reason was said
+};
+
+void Shown::programs() {
+    std::size_t programs = 0, maps = 0;
+    std::string name, text;
+    each("object_map", [&](const Row&) { ++maps; });
+    each("object_program", [&](const Row& row) {
+        ++programs;
+        name = row.text("object");
+        const std::string_view attached = row.text("attached"), problem = row.text("problem");
+        const explain::Explanation words = words_of("program_type", row.text("type"));
+        if (options_.json) {
+            text += dump({{"kind", "program"},
+                          {"name", row.text("program")},
+                          {"type", row.text("type")},
+                          {"section", row.text("section")},
+                          {"id", row.u64("id")},
+                          {"instructions", row.u64("instructions")},
+                          {"attached", attached},
+                          {"problem", problem},
+                          {"what", words.what},
+                          {"impact", words.impact}}) +
+                    "\n";
+            return;
         }
-        source.events->finish();
-    }
-    for (const ObjectMap& map : object_.maps()) {
-        if (map.type == "ringbuf" || map.type == "perf_event_array") continue;
-        if (const Result<MapView> view = MapView::open(object_, map.name))
-            put(map_contents(map, *view, form_));
-    }
-    std::uint64_t seen = 0;
-    std::string losses, json_losses, json_runs, runs;
-    for (const Source& source : sources_) {
-        seen += source.events->counts().seen;
-        for (const Loss& loss : source.events->losses()) {
-            losses += fmt::format(", {} lost ({}: {})", loss.count, escape_control(source.map), loss.cause);
-            json_losses +=
-                fmt::format("{}{{\"map\":{},\"cause\":{},\"count\":{}}}", json_losses.empty() ? "" : ",",
-                            json_string(source.map), json_string(loss.cause), loss.count);
+        text += fmt::format(
+            "\nProgram {} ({}, {} instructions), {}\n", escape_control(row.text("program")), row.text("type"),
+            row.u64("instructions"),
+            attached.empty() ? "not attached" : fmt::format("attached: {}", escape_control(attached)));
+        if (!problem.empty()) text += fmt::format("  {}\n", problem);
+        if (!words.what.empty()) text += fmt::format("  {}\n  {}\n", words.what, words.impact);
+    });
+    if (!options_.json)
+        put(fmt::format("{}: {} and {}, loaded.\n", escape_control(name), counted(programs, "program"),
+                        counted(maps, "map")));
+    put(text);
+}
+
+bool holds_events(const Row& map) {
+    return map.text("type") == "ringbuf" || map.text("type") == "perf_event_array";
+}
+
+// ", 8-byte key (struct show_place)"
+std::string part_text(const Row& map, std::string_view part) {
+    const std::string_view type = map.text(fmt::format("{}_type", part));
+    return fmt::format(", {}-byte {}{}", map.u64(fmt::format("{}_size", part)), part,
+                       type.empty() ? "" : fmt::format(" ({})", type));
+}
+
+void Shown::maps() {
+    each("object_map", [&](const Row& row) {
+        if (row.u64("is_globals")) return;
+        const std::string_view type = row.text("type");
+        const explain::Explanation words = words_of("map_type", type);
+        const auto room = static_cast<std::int64_t>(row.u64("max_entries"));
+        if (options_.json)
+            return put(dump({{"kind", "map"},
+                             {"name", row.text("map")},
+                             {"type", type},
+                             {"id", row.u64("id")},
+                             {"key_size", row.u64("key_size")},
+                             {"value_size", row.u64("value_size")},
+                             {"max_entries", room},
+                             {"what", words.what},
+                             {"impact", words.impact}}) +
+                       "\n");
+        const std::string entry =
+            row.u64("key_size") ? part_text(row, "key") + part_text(row, "value") : std::string();
+        std::string text = fmt::format("\nMap {} ({}{}{})\n", escape_control(row.text("map")), type, entry,
+                                       type == "ringbuf" ? ", " + format_bytes(static_cast<double>(room))
+                                       : room            ? ", room for " + format_count(room)
+                                                         : "");
+        for (const auto& [table, of] : maps_)
+            if (of.map == row.text("map")) text += fmt::format("  Table: {}\n", table);
+        if (!words.what.empty()) text += fmt::format("  {}\n  {}\n", words.what, words.impact);
+        put(text);
+    });
+}
+
+std::string Shown::record(const Row& row) {
+    if (row.schema().name == "object_bytes") {
+        if (options_.json)
+            return dump({{"kind", "record"},
+                         {"map", row.text("map")},
+                         {"type", nullptr},
+                         {"bytes", row.text("bytes")},
+                         {"reason", row.text("reason")}}) +
+                   "\n";
+        std::string line = fmt::format("  {}  {}\n", escape_control(row.text("map")), row.text("bytes"));
+        if (const std::uint64_t length = row.u64("length");
+            std::ranges::find(told_, length) == told_.end() && told_.size() < 4096) {
+            told_.push_back(length);
+            line += fmt::format("  (bytes, because the type of these records is not known: {})\n",
+                                row.text("reason"));
         }
-        if (!source.events->losses_known())
-            losses +=
-                fmt::format("; whether {} was ever full, waggle cannot see", escape_control(source.map));
+        return line;
     }
-    for (const ObjectProgram& program : programs) {
-        if (!program.loaded) continue;
-        json_runs +=
-            fmt::format("{}{{\"program\":{},\"runs\":{},\"run_ns\":{}}}", json_runs.empty() ? "" : ",",
-                        json_string(program.name), program.runs, program.run_ns);
-        runs +=
-            fmt::format("Program {} ran {}{}.\n", escape_control(program.name), counted(program.runs, "time"),
-                        program.runs ? fmt::format(", {} ns each", program.run_ns / program.runs) : "");
+    const auto [place, fresh] = columns_.try_emplace(&row.schema());
+    if (fresh) place->second = columns_of(row.schema(), "");
+    const Of& of = maps_[std::string(row.schema().name)];
+    if (!options_.json)
+        return fmt::format("  {}  {}\n", escape_control(of.map), row_in_braces(row, place->second, lookup_));
+    return fmt::format("{{\"kind\":\"record\",\"map\":{},\"type\":{},\"record\":{}}}\n", dump(of.map),
+                       dump(of.type), sinks::row_json(row, place->second, lookup_));
+}
+
+// The values of one key on several processors are one entry.
+void Shown::entries_of(const Row& map) {
+    const std::string name(map.text("map"));
+    const auto found = std::ranges::find_if(maps_, [&](const auto& each) { return each.second.map == name; });
+    const Table* table = found == maps_.end() ? nullptr : session_.store().table(found->first);
+    const std::string_view problem = map.text("problem"), type = map.text("type");
+    if (!table) {
+        if (options_.json)
+            put(dump({{"kind", "unlisted"}, {"map", name}, {"reason", problem}}) + "\n");
+        else
+            put(fmt::format("\nMap {} ({})\n  not listed: {}\n", escape_control(name), type, problem));
+        return;
+    }
+    const std::vector<Column> key = columns_of(table->schema(), "key");
+    const std::vector<Column> value = columns_of(table->schema(), "value");
+    const bool per_cpu = table->schema().find("cpu") != nullptr;
+    std::vector<std::pair<std::string, std::string>> entries;
+    std::uint64_t all = 0;
+    std::string last;
+    const std::size_t most = options_.rows ? options_.rows : default_entries;
+    table->each([&](const Row& row) {
+        const std::string own = one(row, key);
+        const bool same = per_cpu && all > 0 && own == last && row.u64("cpu") != 0;
+        if (!same) ++all;
+        last = own;
+        if (all > most) return;
+        if (same)
+            entries.back().second += (options_.json ? "," : ", ") + one(row, value);
+        else
+            entries.emplace_back(own, one(row, value));
+    });
+    std::string lines;
+    for (const auto& [own, values] : entries) {
+        const std::string said = per_cpu ? "[" + values + "]" : values;
+        lines += options_.json ? fmt::format("{{\"kind\":\"entry\",\"map\":{},\"key\":{},\"value\":{}}}\n",
+                                             dump(name), own, said)
+                               : fmt::format("  {}: {}\n", own, said);
     }
     if (options_.json)
-        put(fmt::format("{{\"kind\":\"summary\",\"records\":{},\"lost\":[{}],\"programs\":[{}]}}\n", seen,
-                        json_losses, json_runs));
-    else
-        put(fmt::format("\n{}{}{}{}", runs, sources_.empty() ? "" : counted(seen, "record"), losses,
-                        sources_.empty() ? "" : ".\n"));
+        return put(problem.empty()
+                       ? lines
+                       : lines + dump({{"kind", "unlisted"}, {"map", name}, {"reason", problem}}) + "\n");
+    std::string head = fmt::format("\nMap {} ({}", escape_control(name), type);
+    if (!problem.empty()) return put(head + fmt::format(")\n  not listed: {}\n", problem));
+    // An array has all its entries from the beginning; those that are zero are no rows.
+    const bool array = type == "array" || type == "percpu_array";
+    const std::uint64_t zero = array ? map.u64("max_entries") - std::min(map.u64("max_entries"), all) : 0;
+    head += fmt::format(", {} {})\n", format_count(static_cast<std::int64_t>(all + zero)),
+                        all + zero == 1 ? "entry" : "entries");
+    if (zero) lines += fmt::format("  {} are zero\n", format_count(static_cast<std::int64_t>(zero)));
+    if (all > most)
+        lines += fmt::format("  {} more; --rows N shows more\n",
+                             format_count(static_cast<std::int64_t>(all - most)));
+    put(head + lines);
+}
+
+void Shown::entries() {
+    each("object_map", [&](const Row& row) {
+        if (!row.u64("is_globals") && !holds_events(row)) entries_of(row);
+    });
+}
+
+void Shown::globals() {
+    std::string last;
+    each("object_global", [&](const Row& row) {
+        const std::string map(row.text("map"));
+        const bool whole = static_cast<std::int64_t>(row.u64("number")) != null_i64;
+        if (options_.json) {
+            const ordered_json value = whole ? ordered_json(static_cast<std::int64_t>(row.u64("number")))
+                                             : ordered_json(row.text("value"));
+            return put(
+                dump({{"kind", "global"}, {"map", map}, {"name", row.text("name")}, {"value", value}}) +
+                "\n");
+        }
+        if (map != last) put(fmt::format("\nGlobals {}\n", escape_control(map)));
+        last = map;
+        put(fmt::format("  {} = {}\n", escape_control(row.text("name")), row.text("value")));
+    });
+}
+
+void Shown::summary() {
+    const explain::SensorCoverage coverage = session_.coverage().front();
+    bool has_events = false;
+    each("object_map", [&](const Row& row) { has_events |= holds_events(row); });
+    std::string lost, runs;
+    ordered_json losses = ordered_json::array(), programs = ordered_json::array();
+    for (const Loss& loss : coverage.lost) {
+        if (loss.count == 0) continue;
+        lost += fmt::format(", {} lost ({})", loss.count, loss.cause);
+        losses.push_back({{"cause", loss.cause}, {"count", loss.count}});
+    }
+    each("object_program", [&](const Row& row) {
+        const std::uint64_t times = row.u64("runs"), run_ns = row.u64("run_ns");
+        programs.push_back({{"program", row.text("program")}, {"runs", times}, {"run_ns", run_ns}});
+        if (!row.text("problem").starts_with("not loaded"))
+            runs +=
+                fmt::format("Program {} ran {}{}.\n", escape_control(row.text("program")),
+                            counted(times, "time"), times ? fmt::format(", {} ns each", run_ns / times) : "");
+    });
+    if (options_.json)
+        return put(dump({{"kind", "summary"},
+                         {"records", coverage.seen},
+                         {"lost", std::move(losses)},
+                         {"programs", std::move(programs)}}) +
+                   "\n");
+    std::string unseen;
+    for (const std::string& problem : session_.sources().front().running->problems())
+        unseen += "; " + problem;
+    put(fmt::format("\n{}{}{}{}", runs, has_events ? counted(coverage.seen, "record") : "", lost + unseen,
+                    has_events ? ".\n" : ""));
 }
 
 }  // namespace
 
-int run_run(const Options& options) {
-    if (auto may = check_privilege("loading programs"); !may) return fail(may.error());
-    const std::string& path = options.words.front();
-    Result<explain::Knowledge> knowledge = explain::Knowledge::open(explain::knowledge_files());
+int run_run(const Options& said) {
+    Options options = said;
+    if (auto set = options.values.set(*agent::source_named("object")->asked_by, options.words.front()); !set)
+        return fail(set.error());
+    const Result<explain::Knowledge> knowledge = explain::Knowledge::open(explain::knowledge_files());
     if (!knowledge) return fail(knowledge.error());
-    const Result<std::string> elf = read_file(path);
-    if (!elf) return fail(elf.error());
-    Result<Object> object = Object::open_file(path);
-    if (!object) return fail(object.error());
-    std::optional<Types> types;
-    if (Result<Types> read = Types::of_elf(bytes_of(std::string_view(*elf))))
-        types.emplace(std::move(*read));
-    else
-        fmt::print(stderr, "waggle: {}: {}; its records are printed as bytes.\n", escape_control(path),
-                   read.error().message);
-    // Without it the runs of programs are not counted, and nothing else is missing.
-    const Result<RunStatistics> statistics = RunStatistics::enable();
-    Runner runner(options, std::move(*object), std::move(types), std::move(*knowledge));
-    if (auto started = runner.start(); !started) return fail(started.error());
-    runner.stream();
-    runner.finish();
+    const Result<agent::SessionOptions> wanted = session_options(options, {"object"}, Mode::events);
+    if (!wanted) return fail(wanted.error());
+    Result<std::unique_ptr<agent::Session>> started = start_session(*wanted);
+    if (!started) return fail(started.error());
+    agent::Session& session = **started;
+    Shown shown(session, options, *knowledge);
+    shown.programs();
+    shown.maps();
+    if (!options.json) shown.put("\nEvents\n");
+    print_rows(session, options, [&](const Row& row, std::string& text) {
+        text += shown.record(row);
+        return true;
+    });
+    shown.entries();
+    shown.globals();
+    shown.summary();
     return exit_fine;
 }
 

@@ -8,9 +8,9 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "cli/command.h"
-#include "cli/row_printer.h"
 #include "model/schema.h"
-#include "sinks/layout.h"
+#include "render/layout.h"
+#include "render/row_printer.h"
 
 namespace waggle::cli {
 namespace {
@@ -18,11 +18,11 @@ namespace {
 std::string_view json_fields = "time_ns,output,map,key,value,lowest,highest,text";
 
 // A row of the table bpftrace, as a person reads it.
-struct Said {
+struct ScriptRow {
     std::string_view map, key, text;
     std::int64_t value, lowest, highest;
 
-    explicit Said(const Row& row)
+    explicit ScriptRow(const Row& row)
         : map(row.text("map")),
           key(row.text("key")),
           text(row.text("text")),
@@ -52,23 +52,23 @@ std::string indented(std::string_view text) {
 }
 
 // "@reads[bash]"; a key of several lines, a stack, goes below.
-std::string name_of(const Said& said) {
+std::string name_of(const ScriptRow& said) {
     const bool short_key = said.key.find('\n') == std::string_view::npos;
     std::string out = escape_control(said.map);
     if (!said.key.empty() && short_key) out += "[" + escape_control(said.key) + "]";
     return out;
 }
-std::string key_below(const Said& said) {
+std::string key_below(const ScriptRow& said) {
     return said.key.find('\n') == std::string_view::npos ? "" : indented(said.key);
 }
 
 // The buckets of one distribution, each with a bar.
-std::string distribution(std::span<const Said> buckets, std::size_t width) {
+std::string distribution(std::span<const ScriptRow> buckets, std::size_t width) {
     std::string out = name_of(buckets.front()) + ":\n" + key_below(buckets.front());
     const auto bound = [](std::int64_t value) { return value == null_i64 ? "" : format_count(value); };
     std::size_t widths[3] = {4, 2, 5};
     std::int64_t most = 1;
-    for (const Said& each : buckets) {
+    for (const ScriptRow& each : buckets) {
         most = std::max(most, each.value);
         widths[0] = std::max(widths[0], bound(each.lowest).size());
         widths[1] = std::max(widths[1], bound(each.highest).size());
@@ -81,7 +81,7 @@ std::string distribution(std::span<const Said> buckets, std::size_t width) {
     const std::size_t before = widths[0] + widths[1] + widths[2] + 6;
     const std::size_t room = std::clamp<std::size_t>(width > before ? width - before : 10, 10, 60);
     out += line("from", "to", "count") + "\n";
-    for (const Said& each : buckets) {
+    for (const ScriptRow& each : buckets) {
         out += line(bound(each.lowest), bound(each.highest), format_count(each.value));
         const double share = static_cast<double>(each.value) / static_cast<double>(most);
         if (each.value > 0)
@@ -94,10 +94,10 @@ std::string distribution(std::span<const Said> buckets, std::size_t width) {
 }
 
 std::string in_words(std::span<const Row> rows, std::size_t width) {
-    std::vector<Said> said(rows.begin(), rows.end());
+    std::vector<ScriptRow> said(rows.begin(), rows.end());
     std::string out;
     for (std::size_t from = 0, to = 0; from < said.size(); from = to) {
-        const Said& first = said[from];
+        const ScriptRow& first = said[from];
         to = from + 1;
         if (first.is_bucket()) {
             while (to < said.size() && said[to].is_bucket() && said[to].map == first.map &&
@@ -122,17 +122,7 @@ Result<void> check(const Options& options) {
         return Error{fmt::format("{} says what a place is asked; a script asks for itself", flag),
                      ErrorKind::usage};
     };
-    if (!options.words.empty()) return Error{"a place or --bpftrace FILE, not both", ErrorKind::usage};
-    if (options.pid) return refuse("--pid");
-    if (!options.comm.empty()) return refuse("--comm");
-    if (!options.cgroup.empty()) return refuse("--cgroup");
-    if (!options.container.empty()) return refuse("--container");
     if (options.arguments) return refuse("--args");
-    if (options.stack) return refuse("--stack");
-    if (!options.filter.empty()) return refuse("--filter");
-    if (options.count) return refuse("--count");
-    if (!options.count_by.empty()) return refuse("--by");
-    if (!options.hist_of.empty()) return refuse("--hist");
     return {};
 }
 
@@ -150,7 +140,7 @@ int run_script(const Options& options) {
                        session.store().lookup());
     const std::size_t width = style_of_stdout().width;
     std::uint64_t printed = 0;
-    bool ended = false;
+    std::atomic<bool> ended{false};
     agent::Callbacks callbacks;
     callbacks.rows = [&](std::span<const Row> rows) {
         if (ended) return;
@@ -166,18 +156,18 @@ int run_script(const Options& options) {
             text = in_words(rows, width);
         if (!print(text)) ended = true;
     };
-    callbacks.done = [&] { return ended; };
-    session.run(options.for_ns ? session.started_ns() + options.for_ns : UINT64_MAX, interrupted, callbacks);
-    const Sensor& sensor = *session.sensors().front();
-    for (const std::string& problem : session.problems()) fmt::print(stderr, "waggle: {}.\n", problem);
-    if (script_failed(session.sensors().front())) return exit_failed;
+    callbacks.done = [&] { return ended.load(); };
+    session.run(end_of(session, options), interrupted, callbacks);
+    const agent::Session::Started& script = session.sources().front();
+    for (const std::string& problem : session.problems()) print_error(fmt::format("waggle: {}.\n", problem));
+    if (failed_on_request(script)) return exit_failed;
     if (options.json) return exit_fine;
     std::string lost;
-    for (const Loss& loss : sensor.losses())
+    for (const Loss& loss : script.running->losses())
         if (loss.count)
             lost += fmt::format(", {} {}", format_count(static_cast<std::int64_t>(loss.count)), loss.cause);
-    fmt::print(stderr, "{}: {}{}\n", sensor.hooks().front().hook, counted(printed, "row"),
-               lost.empty() ? ", 0 lost" : "; lost" + lost.substr(1));
+    print_error(fmt::format("{}: {}{}\n", script.running->hooks().front().hook, counted(printed, "row"),
+                            lost.empty() ? ", 0 lost" : "; lost" + lost.substr(1)));
     return exit_fine;
 }
 

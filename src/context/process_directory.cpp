@@ -5,14 +5,15 @@
 
 #include <algorithm>
 #include <deque>
+#include <mutex>
 #include <optional>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
-#include "context/cgroup.h"
-#include "context/cgroup_paths.h"
-#include "context/proc.h"
+#include "host/cgroup.h"
+#include "host/cgroup_paths.h"
+#include "host/proc.h"
 
 namespace waggle::context {
 namespace {
@@ -37,7 +38,6 @@ struct Entry {
     std::uint32_t next_in_bucket = no_entry;
     std::uint32_t older = no_entry;  // in the order of use
     std::uint32_t newer = no_entry;
-    // Behind a pointer, so that find() can put a newer one in place and let the old one live on.
     std::unique_ptr<Subject> subject;
     std::uint64_t cgroup_id = 0;  // 0 = not known
     bool exact = false;           // subject->start_ns is exact
@@ -86,6 +86,8 @@ Lesson lesson_of(const Schema& schema) {
 }  // namespace
 
 struct ProcessDirectory::State {
+    std::mutex mutex;  // guards all but lessons
+
     State(Proc&& opened, const std::string& cgroup, const Clock& clock)
         : proc(std::move(opened)), paths(cgroup, clock) {}
 
@@ -101,9 +103,8 @@ struct ProcessDirectory::State {
     std::vector<std::uint32_t> free;  // entries without a process
     std::uint32_t oldest = no_entry;  // used longest ago
     std::uint32_t newest = no_entry;
-    std::unordered_set<Key, KeyHash> unknown;       // asked for in vain
-    std::vector<std::unique_ptr<Subject>> retired;  // replaced by find(), may still be pointed to
-    std::unordered_map<const Schema*, Lesson> lessons;
+    std::unordered_set<Key, KeyHash> unknown;           // asked for without success
+    std::unordered_map<const Schema*, Lesson> lessons;  // of the one thread that learns
     std::uint64_t evicted = 0;
 
     Key key_of(std::uint32_t pid, std::uint64_t start_ns) const { return {pid, start_ns / tick_ns}; }
@@ -199,7 +200,6 @@ struct ProcessDirectory::State {
         else
             touch(number);
         Entry& entry = entries[number];
-        if (entry.subject) retired.push_back(std::move(entry.subject));
         entry.subject = std::make_unique<Subject>(std::move(subject));
         entry.cgroup_id = 0;
         entry.exact = is_exact(entry.subject->start_ns);
@@ -208,9 +208,7 @@ struct ProcessDirectory::State {
         return entry;
     }
 
-    // Only in learn(), which ends the life of every pointer handed out.
     void trim() {
-        retired.clear();
         for (; size() > capacity; ++evicted) forget_oldest();
     }
 
@@ -238,10 +236,7 @@ struct ProcessDirectory::State {
 
     void place(Entry& entry, const CgroupIdentity& cgroup) {
         if (cgroup.path == entry.subject->cgroup) return;
-        auto placed = std::make_unique<Subject>(*entry.subject);
-        set_cgroup(*placed, cgroup);
-        retired.push_back(std::move(entry.subject));
-        entry.subject = std::move(placed);
+        set_cgroup(*entry.subject, cgroup);
     }
 
     // A process seen in another cgroup than the one it was known in.
@@ -392,16 +387,26 @@ void ProcessDirectory::learn(const Row& row) {
     if (lesson == state_->lessons.end())
         lesson = state_->lessons.emplace(&row.schema(), lesson_of(row.schema())).first;
     if (lesson->second.moment == Moment::other || row.header().pid == 0) return;
+    const std::lock_guard lock(state_->mutex);
     state_->learn(row, lesson->second);
     state_->trim();
 }
 
-const Subject* ProcessDirectory::find(std::uint32_t pid, std::uint64_t start_ns,
-                                      std::uint64_t cgroup_id) const {
-    return state_->find(pid, start_ns, cgroup_id);
+bool ProcessDirectory::look_up(std::uint32_t pid, std::uint64_t start_ns, std::uint64_t cgroup_id,
+                               Visitor visit, void* to) const {
+    const std::lock_guard lock(state_->mutex);
+    const Subject* found = state_->find(pid, start_ns, cgroup_id);
+    if (found) visit(to, *found);
+    return found != nullptr;
 }
 
-std::size_t ProcessDirectory::size() const { return state_->size(); }
-std::uint64_t ProcessDirectory::evicted() const { return state_->evicted; }
+std::size_t ProcessDirectory::size() const {
+    const std::lock_guard lock(state_->mutex);
+    return state_->size();
+}
+std::uint64_t ProcessDirectory::evicted() const {
+    const std::lock_guard lock(state_->mutex);
+    return state_->evicted;
+}
 
 }  // namespace waggle::context

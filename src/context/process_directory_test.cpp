@@ -5,9 +5,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstring>
+#include <optional>
+#include <thread>
 
-#include "context/testing_trees.h"
+#include "host/testing/trees.h"
 #include "model/record_writer.h"
 
 namespace waggle::context {
@@ -41,10 +44,16 @@ struct Who {
     std::uint64_t cgroup_id = 0;
 };
 
+std::optional<Subject> find(const ProcessDirectory& directory, const Who& who) {
+    std::optional<Subject> found;
+    directory.with(who.pid, who.start_ns, who.cgroup_id, [&](const Subject& subject) { found = subject; });
+    return found;
+}
+
 class Directory : public testing::Test {
   protected:
     void open() {
-        auto opened = ProcessDirectory::open({proc.path(), cgroups.path()}, clock);
+        auto opened = ProcessDirectory::open({.proc = proc.path(), .cgroup = cgroups.path()}, clock);
         ASSERT_TRUE(opened) << opened.error().message;
         directory = std::make_unique<ProcessDirectory>(std::move(*opened));
     }
@@ -60,15 +69,12 @@ class Directory : public testing::Test {
         record.text(&LifeRecord::exe, exe);
         directory->learn(Row(schema, record.finish()));
     }
-    // A copy, so that tests can look at several.
     Subject subject(const Who& who) const {
-        const Subject* found = directory->find(who.pid, who.start_ns, who.cgroup_id);
-        EXPECT_NE(found, nullptr) << who.pid;
-        return found ? *found : Subject{};
+        const std::optional<Subject> found = find(*directory, who);
+        EXPECT_TRUE(found) << who.pid;
+        return found.value_or(Subject{});
     }
-    bool knows(const Who& who) const {
-        return directory->find(who.pid, who.start_ns, who.cgroup_id) != nullptr;
-    }
+    bool knows(const Who& who) const { return find(*directory, who).has_value(); }
 
     TestProc proc;
     TestCgroups cgroups;
@@ -212,15 +218,32 @@ TEST_F(Directory, of_a_process_that_came_and_went_unseen_the_cgroup_still_tells)
     EXPECT_EQ(found.exe, "");
 }
 
-TEST_F(Directory, what_find_gave_stays_until_the_next_row) {
+TEST_F(Directory, a_process_seen_in_another_group_is_in_that_one) {
     const std::uint64_t from = cgroups.make("/a.service");
     const std::uint64_t to = cgroups.make("/b.service");
     open();
     learn(fork_schema, {43, 90 * tick_ns + 1, from}, {1, 1});
-    const Subject* before = directory->find(43, 90 * tick_ns + 1, from);
-    const Subject* after = directory->find(43, 90 * tick_ns + 1, to);
-    EXPECT_EQ(before->unit, "a.service");
-    EXPECT_EQ(after->unit, "b.service");
+    EXPECT_EQ(subject({43, 90 * tick_ns + 1, from}).unit, "a.service");
+    EXPECT_EQ(subject({43, 90 * tick_ns + 1, to}).unit, "b.service");
+}
+
+TEST_F(Directory, answers_while_another_thread_learns) {
+    open();
+    std::atomic<bool> learned{false};
+    std::thread asker([&] {
+        while (!learned) {
+            for (std::uint32_t pid = 100; pid < 200; ++pid) {
+                const auto found = find(*directory, {pid, pid * tick_ns + 1});
+                EXPECT_TRUE(!found || found->comm == "worker");
+            }
+        }
+    });
+    for (int round = 0; round < 200; ++round)
+        for (std::uint32_t pid = 100; pid < 200; ++pid)
+            learn(exec_schema, {pid, pid * tick_ns + 1}, {1, 1}, "worker", "/w");
+    learned = true;
+    asker.join();
+    EXPECT_EQ(subject({150, 150 * tick_ns + 1}).exe, "/w");
 }
 
 TEST_F(Directory, a_relative_name_is_made_whole_while_the_process_runs) {
@@ -282,7 +305,7 @@ TEST(HybridDirectory, a_process_moved_between_version_1_groups_is_looked_up_agai
     const TestCgroups cgroups("/unified");
     const TestClock clock;
     const std::uint64_t root = cgroups.make("/");
-    auto directory = ProcessDirectory::open({proc.path(), cgroups.path()}, clock);
+    auto directory = ProcessDirectory::open({.proc = proc.path(), .cgroup = cgroups.path()}, clock);
     ASSERT_TRUE(directory);
     RecordWriter<LifeRecord> record;
     record.fixed.header.pid = 43;
@@ -291,9 +314,9 @@ TEST(HybridDirectory, a_process_moved_between_version_1_groups_is_looked_up_agai
     record.text(&LifeRecord::exe, "/app");
     proc.add({.pid = 43, .start_ticks = 90, .cgroup = "2:memory:/\n1:name=systemd:/a.service\n0::/\n"});
     directory->learn(Row(fork_schema, record.finish()));
-    EXPECT_EQ(directory->find(43, 90 * tick_ns + 1, root)->unit, "");
+    EXPECT_EQ(find(*directory, {43, 90 * tick_ns + 1, root})->unit, "");
     directory->learn(Row(exec_schema, record.finish()));
-    EXPECT_EQ(directory->find(43, 90 * tick_ns + 1, root)->unit, "a.service");
+    EXPECT_EQ(find(*directory, {43, 90 * tick_ns + 1, root})->unit, "a.service");
 }
 
 TEST(RealDirectory, finds_this_process_its_parent_and_a_child_that_is_gone) {
@@ -301,8 +324,8 @@ TEST(RealDirectory, finds_this_process_its_parent_and_a_child_that_is_gone) {
     auto directory = ProcessDirectory::open({}, clock);
     ASSERT_TRUE(directory) << directory.error().message;
     ASSERT_GT(directory->size(), 0u);
-    const Subject* self = directory->find(static_cast<std::uint32_t>(::getpid()), 0, 0);
-    ASSERT_NE(self, nullptr);
+    const std::optional<Subject> self = find(*directory, {static_cast<std::uint32_t>(::getpid()), 0, 0});
+    ASSERT_TRUE(self);
     EXPECT_TRUE(self->exe.ends_with("/process_directory_test"));
     EXPECT_EQ(self->parent_pid, static_cast<std::uint32_t>(::getppid()));
     EXPECT_FALSE(self->cgroup.empty());
@@ -317,14 +340,15 @@ TEST(RealDirectory, finds_this_process_its_parent_and_a_child_that_is_gone) {
     record.fixed.parent_pid = static_cast<std::uint32_t>(::getpid());
     record.fixed.parent_start_ns = start_ns;
     directory->learn(Row(fork_schema, record.finish()));
-    const Subject* found = directory->find(static_cast<std::uint32_t>(child), start_ns + 12'345'678, 0);
-    ASSERT_NE(found, nullptr);
+    const std::optional<Subject> found =
+        find(*directory, {static_cast<std::uint32_t>(child), start_ns + 12'345'678, 0});
+    ASSERT_TRUE(found);
     EXPECT_TRUE(found->exe.ends_with("/process_directory_test"));
 }
 
 TEST(RealDirectory, says_where_there_is_no_proc) {
     const SystemClock clock;
-    const auto directory = ProcessDirectory::open({"/nonexistent", "/nonexistent"}, clock);
+    const auto directory = ProcessDirectory::open({.proc = "/nonexistent", .cgroup = "/nonexistent"}, clock);
     ASSERT_FALSE(directory);
     EXPECT_EQ(directory.error().message, "cannot open /nonexistent: No such file or directory");
 }

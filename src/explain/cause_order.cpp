@@ -2,8 +2,31 @@
 #include "explain/cause_order.h"
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 namespace waggle::explain {
+
+namespace {
+
+// `order` from the most severe down; `worst` by index.
+void put_more_before_less(std::span<const CauseLink> links, const std::vector<Severity>& worst,
+                          std::vector<std::size_t>& order) {
+    std::map<std::pair<Severity, std::string_view>, std::vector<std::size_t>> places;
+    for (std::size_t place = 0; place < order.size(); ++place) {
+        const CauseLink& link = links[order[place]];
+        if (link.amount) places[{worst[order[place]], link.amount_of}].push_back(place);
+    }
+    for (const auto& [kind, of_kind] : places) {
+        std::vector<std::size_t> alike;
+        for (const std::size_t place : of_kind) alike.push_back(order[place]);
+        std::stable_sort(alike.begin(), alike.end(),
+                         [&](std::size_t a, std::size_t b) { return *links[a].amount > *links[b].amount; });
+        for (std::size_t i = 0; i < alike.size(); ++i) order[of_kind[i]] = alike[i];
+    }
+}
+
+}  // namespace
 
 std::vector<std::size_t> order_by_cause(std::span<const CauseLink> links) {
     std::vector<std::vector<std::size_t>> caused(links.size());
@@ -23,7 +46,11 @@ std::vector<std::size_t> order_by_cause(std::span<const CauseLink> links) {
         return links[a].confidence > links[b].confidence;
     };
     std::stable_sort(roots.begin(), roots.end(), before);
-    for (std::vector<std::size_t>& effects : caused) std::stable_sort(effects.begin(), effects.end(), before);
+    put_more_before_less(links, worst, roots);
+    for (std::vector<std::size_t>& effects : caused) {
+        std::stable_sort(effects.begin(), effects.end(), before);
+        put_more_before_less(links, worst, effects);
+    }
 
     std::vector<std::size_t> order;
     std::vector<std::size_t> waiting(roots.rbegin(), roots.rend());

@@ -8,7 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "explain/sql.h"
+#include "query/sql.h"
+#include "query/window.h"
 #include "waggle/coverage.h"
 
 namespace waggle::explain {
@@ -31,6 +32,16 @@ struct Object {
     std::string value;  // "tcp dport 7777 drop"
 };
 
+// What to do: a command to run, or a sentence.
+struct Advice {
+    enum class Kind : std::uint8_t { command, say };
+    enum class Part : std::uint8_t { try_, check };
+    Part part = Part::try_;
+    Kind kind = Kind::say;
+    std::string text;  // the command alone, or the sentence
+    std::string why;   // what the command is for; empty where it says nothing
+};
+
 struct Finding {
     std::string id;  // rule and object, stable between windows: "firewall_drop: inet fw input handle 14"
     std::string rule;
@@ -42,9 +53,11 @@ struct Finding {
     std::string impact;
     std::vector<std::string> try_;  // commands or sentences, most likely first
     std::vector<std::string> check;
+    std::vector<Advice> advice;  // the entries of try_ and then of check once more, apart
     std::vector<std::pair<std::string, std::string>> subject;  // pid, exe, unit, container …: key and value
     Object object;
-    std::string because_of;  // id of the finding that causes this one; empty for a root
+    std::string because_of;    // id of the finding that causes this one; empty for a root
+    std::uint64_t age_ns = 0;  // how long before the answer it was found; 0 where it was found by it
 };
 
 // One sensor's part in an answer.
@@ -54,13 +67,13 @@ struct SensorCoverage {
     std::vector<Loss> lost;     // records that did not, by cause, in the window; empty: not known
     std::uint64_t evicted = 0;  // rows that left the tables before the answer because of the memory bound
     std::vector<HookUse> hooks;
-};
 
-struct Window {
-    std::uint64_t from_ns = 0;  // CLOCK_MONOTONIC
-    std::uint64_t to_ns = 0;
-    std::uint64_t from_realtime_ns = 0;  // nanoseconds since 1970, UTC
-    double seconds() const { return static_cast<double>(to_ns - from_ns) / 1e9; }
+    // Of all causes together.
+    std::uint64_t lost_count() const {
+        std::uint64_t sum = 0;
+        for (const Loss& loss : lost) sum += loss.count;
+        return sum;
+    }
 };
 
 struct Answer {

@@ -50,6 +50,35 @@ std::optional<std::string_view> part(std::string_view block, std::string_view ke
     return std::nullopt;
 }
 
+// The items of a list in brackets on the line of `key`; commas and brackets inside quotes are theirs. An escaped
+// quote stays escaped.
+std::vector<std::string_view> listed(std::string_view block, std::string_view key) {
+    std::vector<std::string_view> out;
+    const std::optional<std::string_view> list = part(block, key);
+    if (!list) return out;
+    const std::size_t open = list->find_first_not_of(' ');
+    if (open == std::string_view::npos || (*list)[open] != '[') return out;
+    const std::string_view rest = list->substr(open + 1);
+    char quote = 0;
+    std::size_t begin = 0;
+    for (std::size_t at = 0; at < rest.size(); ++at) {
+        const char c = rest[at];
+        if (quote == '"' && c == '\\') {
+            ++at;
+        } else if (quote != 0) {
+            if (c == quote) quote = 0;
+        } else if ((c == '"' || c == '\'') && trim(rest.substr(begin, at - begin)).empty()) {
+            quote = c;
+        } else if (c == ',' || c == ']') {
+            if (const std::string_view item = unquoted(trim(rest.substr(begin, at - begin))); !item.empty())
+                out.push_back(item);
+            begin = at + 1;
+            if (c == ']') break;
+        }
+    }
+    return out;
+}
+
 }  // namespace
 
 bool next_entry(std::string_view& rest, std::size_t& line, EntryBlock& block) {
@@ -74,17 +103,13 @@ bool next_entry(std::string_view& rest, std::size_t& line, EntryBlock& block) {
     return true;
 }
 
-std::vector<std::string_view> EntryBlock::names() const {
-    std::vector<std::string_view> out;
-    const std::optional<std::string_view> list = part(text, "names");
-    if (!list) return out;
-    const std::size_t open = list->find_first_not_of(' ');
-    if (open == std::string_view::npos || (*list)[open] != '[') return out;
-    std::string_view rest = list->substr(open + 1);
-    rest = rest.substr(0, rest.find(']'));
-    for (const std::string_view item : split(rest, ','))
-        if (const std::string_view name = unquoted(trim(item)); !name.empty()) out.push_back(name);
-    return out;
+std::vector<std::string_view> EntryBlock::names() const { return listed(text, "names"); }
+std::vector<std::string_view> EntryBlock::match() const { return listed(text, "match"); }
+std::vector<std::string_view> EntryBlock::unless() const { return listed(text, "unless"); }
+
+std::string_view EntryBlock::short_words() const {
+    const std::optional<std::string_view> line = part(text, "short");
+    return line ? unquoted(trim(first_line_of(*line))) : std::string_view();
 }
 
 std::optional<std::int64_t> EntryBlock::number() const {
@@ -96,6 +121,8 @@ std::optional<std::int64_t> EntryBlock::number() const {
     if (fault != std::errc{} || end == line.data()) return std::nullopt;
     return value;
 }
+
+bool EntryBlock::is_reference() const { return part(text, "is").has_value(); }
 
 std::string plain_word(std::string_view word) {
     std::string out(trim(word));

@@ -17,7 +17,12 @@ struct EntryBlock {
     std::size_t first_line = 1;
 
     std::vector<std::string_view> names() const;  // of its `names:` line
-    std::optional<std::int64_t> number() const;   // of its `number:` line
+    std::vector<std::string_view> match() const;  // of its `match:` line
+    std::vector<std::string_view> unless()
+        const;                                   // of its `unless:` line: what fits one of them is not meant
+    std::string_view short_words() const;        // of its `short:` line
+    std::optional<std::int64_t> number() const;  // of its `number:` line
+    bool is_reference() const;                   // has `is:`: another entry stands in its place
 };
 
 // Calls `visit(EntryBlock)` for each entry, in order. Keys that begin with _ are about the file itself.

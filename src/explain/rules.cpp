@@ -6,36 +6,52 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 
+#include "base/nearest.h"
+#include "base/shell.h"
 #include "base/text.h"
-#include "explain/cause_order.h"
-#include "explain/rule.h"
-#include "explain/sql_text.h"
+#include "base/units.h"
+#include "explain/rules/rule_book_state.h"
 
 namespace waggle::explain {
 
-struct RuleBook::State {
-    std::vector<Rule> rules;
-    std::vector<Entry> entries;
-    std::vector<std::vector<std::size_t>> causes;  // of each rule: the rules it names in because_of
-
-    Result<void> connect();
-    Result<void> refuse_circles() const;
-};
-
-namespace {
-
-Error error_at(const Rule& rule, Position at, std::string_view reason) {
-    return YamlText(rule.file, {}).error(at, reason);
+std::string_view severity_name(Severity severity) {
+    switch (severity) {
+        case Severity::note:
+            return "note";
+        case Severity::warning:
+            return "warning";
+        case Severity::critical:
+            return "critical";
+    }
+    return "";
 }
 
-// A row of a rule's `when` together with what it became.
-struct Found {
-    std::size_t rule;
-    std::vector<Cell> row;
-    Finding finding;
-};
+std::string_view confidence_name(Confidence confidence) {
+    switch (confidence) {
+        case Confidence::low:
+            return "low";
+        case Confidence::medium:
+            return "medium";
+        case Confidence::high:
+            return "high";
+    }
+    return "";
+}
+
+std::optional<Severity> severity_of(std::string_view word) {
+    for (const Severity severity : {Severity::note, Severity::warning, Severity::critical})
+        if (severity_name(severity) == word) return severity;
+    return std::nullopt;
+}
+
+std::optional<Confidence> confidence_of(std::string_view word) {
+    for (const Confidence confidence : {Confidence::low, Confidence::medium, Confidence::high})
+        if (confidence_name(confidence) == word) return confidence;
+    return std::nullopt;
+}
+
+namespace {
 
 bool same_value(const Cell& a, const Cell& b) {
     return !a.is_null() && !b.is_null() && a.as_text() == b.as_text();
@@ -43,77 +59,134 @@ bool same_value(const Cell& a, const Cell& b) {
 
 class Asker {
   public:
-    Asker(Sql& sql, Answer& answer) : sql_(sql), answer_(answer) {}
+    Asker(Sql& sql, const Knowledge* knowledge, Answer& answer)
+        : sql_(sql), knowledge_(knowledge), answer_(answer) {}
 
-    void ask(const Rule& rule, std::size_t index, std::vector<Found>& found) {
-        const auto rows = sql_.query(rule.when, {}, rule.most_findings);
+    // Appends what the rule finds now; `before` are the findings that have their ids already.
+    void ask(const Rule& rule, std::size_t index, const std::vector<FoundRow>& before,
+             std::vector<FoundRow>& found) {
+        std::vector<Sql::Parameter> limits;
+        for (const RuleLimit& limit : rule.limits) limits.push_back({limit.name, limit.value});
+        auto rows = sql_.query(rule.when, limits, rule.most_findings);
         if (!rows) return problem(rule, "could not be asked", rows.error().message);
-        if (rows->columns.size() != rule.columns.size())
+        if (rows->columns.size() != rule.asked_columns())
             return problem(rule, "could not be asked", "a table it reads has changed its columns");
         if (rows->cut)
             problem(rule, fmt::format("found more than {}", rule.most_findings), "the first are shown");
-        for (const std::vector<Cell>& row : rows->rows)
-            if (auto finding = find(rule, row, found)) found.push_back({index, row, std::move(*finding)});
+        for (std::vector<Cell>& row : rows->rows) {
+            for (const RuleLimit& limit : rule.limits) row.push_back(limit.value);
+            if (auto finding = find(rule, row)) {
+                number(*finding, before, found);
+                found.push_back({index, std::move(row), std::move(*finding)});
+            }
+        }
     }
 
   private:
     Sql& sql_;
+    const Knowledge* knowledge_;
     Answer& answer_;
+    std::map<std::string, std::optional<std::string>> namespaces_;  // by number: what goes before a command
 
     void problem(const Rule& rule, std::string_view what, std::string_view reason) {
         answer_.problems.push_back(fmt::format("Rule {} {}: {}.", rule.entry.id, what, reason));
     }
 
-    template <class Word>
-    Word word(const Rule& rule, std::string_view key, const WordOrColumn<Word>& wanted,
-              std::span<const Cell> row, std::optional<Word> (*word_of)(std::string_view)) {
-        if (!wanted.column) return wanted.word;
-        const std::string text = row[*wanted.column].as_text();
-        if (const std::optional<Word> known = word_of(text)) return *known;
-        problem(rule, fmt::format("gave no {}", key),
-                fmt::format("column {} holds \"{}\"", rule.columns[*wanted.column], escape_control(text)));
-        return wanted.word;
+    // Findings of one id keep apart.
+    static void number(Finding& finding, const std::vector<FoundRow>& before,
+                       const std::vector<FoundRow>& found) {
+        const std::string id = finding.id;
+        const auto same = [&](const FoundRow& other) { return other.finding.id == finding.id; };
+        for (std::size_t count = 2;
+             std::any_of(before.begin(), before.end(), same) || std::any_of(found.begin(), found.end(), same);
+             ++count)
+            finding.id = fmt::format("{} ({})", id, count);
     }
 
-    static std::vector<std::string> say_all(const std::vector<Sentences>& sentences,
-                                            std::span<const Cell> row) {
+    template <class Word>
+    static Word word(const WordOrChoice<Word>& wanted, std::span<const Cell> row,
+                     std::optional<Word> (*word_of)(std::string_view)) {
+        if (!wanted.column) return wanted.word;
+        return word_of(row[*wanted.column].as_text()).value_or(wanted.word);
+    }
+
+    std::optional<std::string> say(const Sentences& alternatives, std::span<const Cell> row) const {
+        return say_first(alternatives, row, knowledge_);
+    }
+
+    // "ip netns exec NAME " for a namespace that is not waggle's own, "nsenter --net=PATH " for one without a
+    // name: its processes can end, its name stays. Nothing where it is not known.
+    std::optional<std::string> inside_namespace(const Cell& netns) {
+        const auto [known, fresh] = namespaces_.try_emplace(netns.as_text());
+        if (!fresh || netns.is_null()) return known->second;
+        const Sql::Parameter wanted[] = {{"netns", netns}};
+        const auto rows =
+            sql_.query("SELECT own, path, name FROM network_namespaces WHERE netns = :netns", wanted, 1);
+        if (!rows || rows->rows.empty()) return known->second;
+        const std::vector<Cell>& row = rows->rows[0];
+        if (row[0].number() != 0)
+            known->second = "";
+        else if (!row[2].as_text().empty() && !row[2].is_null())
+            known->second = fmt::format("ip netns exec {} ", shell_word(row[2].as_text()));
+        else if (!row[1].as_text().empty())
+            known->second = fmt::format("nsenter --net={} ", shell_word(row[1].as_text()));
+        return known->second;
+    }
+
+    // Nothing where it cannot be said.
+    std::optional<std::pair<Advice, std::string>> say_advice(const RuleAdvice& wanted, Advice::Part part,
+                                                             std::span<const Cell> row) {
+        const std::optional<std::string> text = wanted.text.say(row, knowledge_);
+        if (!text) return std::nullopt;
+        Advice advice{part, wanted.kind, *text, {}};
+        if (wanted.kind == Advice::Kind::say) return std::pair(advice, *text);
+        if (wanted.netns) {
+            const std::optional<std::string> before = inside_namespace(row[*wanted.netns]);
+            if (!before) return std::nullopt;
+            advice.text = *before + *text;
+        }
+        if (wanted.why) advice.why = wanted.why->say(row, knowledge_).value_or("");
+        return std::pair(advice, advice.why.empty() ? advice.text : advice.text + "    # " + advice.why);
+    }
+
+    std::vector<std::string> say_advice(const std::vector<std::vector<RuleAdvice>>& entries,
+                                        Advice::Part part, std::span<const Cell> row, Finding& finding) {
         std::vector<std::string> out;
-        for (const Sentences& alternatives : sentences)
-            if (auto said = say_first(alternatives, row)) out.push_back(std::move(*said));
+        for (const std::vector<RuleAdvice>& alternatives : entries)
+            for (const RuleAdvice& each : alternatives) {
+                auto said = say_advice(each, part, row);
+                if (!said) continue;
+                finding.advice.push_back(std::move(said->first));
+                out.push_back(std::move(said->second));
+                break;
+            }
         return out;
     }
 
-    std::optional<Finding> find(const Rule& rule, std::span<const Cell> row,
-                                const std::vector<Found>& before) {
+    std::optional<Finding> find(const Rule& rule, std::span<const Cell> row) {
         Finding finding;
-        std::optional<std::string> what = say_first(rule.what, row);
+        std::optional<std::string> what = say(rule.what, row);
         if (!what) {
             problem(rule, "could not say what it found", null_columns(rule, row));
             return std::nullopt;
         }
         finding.what = std::move(*what);
         finding.rule = rule.entry.id;
-        finding.severity = word(rule, "severity", rule.severity, row, severity_of);
-        finding.confidence = word(rule, "confidence", rule.confidence, row, confidence_of);
+        finding.severity = word(rule.severity, row, severity_of);
+        finding.confidence = word(rule.confidence, row, confidence_of);
         finding.object.kind = rule.object_kind;
-        finding.object.name = say_first(rule.object_name, row).value_or("");
-        finding.object.value = say_first(rule.object_value, row).value_or("");
-        finding.because = say_all(rule.because, row);
-        finding.impact = say_first(rule.impact, row).value_or("");
-        finding.try_ = say_all(rule.try_, row);
-        finding.check = say_all(rule.check, row);
+        finding.object.name = say(rule.object_name, row).value_or("");
+        finding.object.value = say(rule.object_value, row).value_or("");
+        for (const Sentences& alternatives : rule.because)
+            if (auto said = say(alternatives, row)) finding.because.push_back(std::move(*said));
+        finding.impact = say(rule.impact, row).value_or("");
+        finding.try_ = say_advice(rule.try_, Advice::Part::try_, row, finding);
+        finding.check = say_advice(rule.check, Advice::Part::check, row, finding);
         for (const auto& [key, alternatives] : rule.subject)
-            if (auto said = say_first(alternatives, row); said && !said->empty())
+            if (auto said = say(alternatives, row); said && !said->empty())
                 finding.subject.emplace_back(key, std::move(*said));
         finding.id = rule.entry.id;
         if (!finding.object.name.empty()) finding.id += ": " + finding.object.name;
-        std::size_t same = 1;
-        const std::string id = finding.id;
-        const auto taken = [&] {
-            return std::any_of(before.begin(), before.end(),
-                               [&](const Found& other) { return other.finding.id == finding.id; });
-        };
-        while (taken()) finding.id = fmt::format("{} ({})", id, ++same);
         gather_evidence(rule, row, finding);
         return finding;
     }
@@ -127,9 +200,13 @@ class Asker {
 
     void gather_evidence(const Rule& rule, std::span<const Cell> row, Finding& finding) {
         std::vector<Sql::Parameter> parameters;
-        for (std::size_t i = 0; i < row.size(); ++i) parameters.push_back({rule.columns[i], row[i]});
+        for (std::size_t i = 0; i < row.size(); ++i) {
+            std::string_view name = rule.columns[i];
+            if (name.starts_with(':')) name.remove_prefix(1);  // a limit
+            parameters.push_back({name, row[i]});
+        }
         for (const RuleEvidence& wanted : rule.evidence) {
-            std::optional<std::string> says = say_first(wanted.says, row);
+            std::optional<std::string> says = say(wanted.says, row);
             if (!says) continue;
             auto rows = sql_.query(wanted.query, parameters, wanted.most_rows);
             if (!rows) {
@@ -149,127 +226,116 @@ class Asker {
 
 }  // namespace
 
-Result<void> RuleBook::State::connect() {
-    std::map<std::string_view, std::size_t> by_id;
-    std::vector<std::string_view> ids;
-    for (std::size_t i = 0; i < rules.size(); ++i) {
-        const auto [first, fresh] = by_id.emplace(rules[i].entry.id, i);
-        if (!fresh)
-            return error_at(
-                rules[i], rules[i].at,
-                fmt::format("rule {} is already there: {}:{}", rules[i].entry.id,
-                            escape_control(rules[first->second].file), rules[first->second].at.line));
-        ids.push_back(rules[i].entry.id);
-    }
-    for (const Rule& rule : rules) {
-        std::vector<std::size_t>& of_rule = causes.emplace_back();
-        for (const RuleCause& cause : rule.because_of) {
-            const auto found = by_id.find(cause.rule);
-            if (found == by_id.end())
-                return error_at(rule, cause.at,
-                                fmt::format("`because_of` names no rule: {}{}", cause.rule,
-                                            did_you_mean(cause.rule, ids)));
-            const std::vector<std::string>& columns = rules[found->second].columns;
-            const std::vector<std::string_view> known(columns.begin(), columns.end());
-            for (const std::string& column : cause.on)
-                if (std::find(columns.begin(), columns.end(), column) == columns.end())
-                    return error_at(rule, cause.at,
-                                    fmt::format("`when` of rule {} has no column {}{}", cause.rule, column,
-                                                did_you_mean(column, known)));
-            of_rule.push_back(found->second);
-        }
-        entries.push_back(rule.entry);
-    }
-    return refuse_circles();
-}
-
-Result<void> RuleBook::State::refuse_circles() const {
-    enum class Mark : std::uint8_t { unseen, on_path, done };
-    std::vector<Mark> marks(rules.size(), Mark::unseen);
-    std::vector<std::pair<std::size_t, std::size_t>> path;  // rule, its next cause
-    for (std::size_t start = 0; start < rules.size(); ++start) {
-        if (marks[start] != Mark::unseen) continue;
-        path.assign(1, {start, 0});
-        marks[start] = Mark::on_path;
-        while (!path.empty()) {
-            auto& [rule, next] = path.back();
-            if (next == causes[rule].size()) {
-                marks[rule] = Mark::done;
-                path.pop_back();
-                continue;
-            }
-            const std::size_t cause = causes[rule][next];
-            const Position at = rules[rule].because_of[next].at;
-            ++next;
-            if (marks[cause] == Mark::on_path) {
-                std::string circle;
-                bool inside = false;
-                for (const auto& [step, unused] : path) {
-                    inside = inside || step == cause;
-                    if (inside) circle += rules[step].entry.id + " -> ";
-                }
-                return error_at(
-                    rules[rule], at,
-                    fmt::format("`because_of` goes in a circle: {}{}", circle, rules[cause].entry.id));
-            }
-            if (marks[cause] == Mark::unseen) {
-                marks[cause] = Mark::on_path;
-                path.emplace_back(cause, 0);
-            }
-        }
-    }
-    return {};
-}
-
 RuleBook::RuleBook(std::unique_ptr<State> state) : state_(std::move(state)) {}
 RuleBook::RuleBook(RuleBook&&) noexcept = default;
 RuleBook& RuleBook::operator=(RuleBook&&) noexcept = default;
 RuleBook::~RuleBook() = default;
 
-Result<RuleBook> RuleBook::load(std::span<const EmbeddedFile> files, Sql& sql) {
-    auto state = std::make_unique<State>();
-    for (const EmbeddedFile& file : files) {
-        auto rules = read_rules(file, sql);
-        if (!rules) return rules.error();
-        std::move(rules->begin(), rules->end(), std::back_inserter(state->rules));
-    }
-    if (auto connected = state->connect(); !connected) return connected.error();
-    return RuleBook(std::move(state));
+const std::vector<std::string>& RuleBook::problems() const { return state_->problems; }
+std::span<const RuleBook::Entry> RuleBook::entries() const { return state_->entries; }
+std::span<const Rule> RuleBook::rules() const { return state_->rules; }
+std::span<const RuleBook::View> RuleBook::views() const { return state_->views; }
+std::span<const RuleBook::List> RuleBook::lists() const { return state_->lists; }
+std::span<const RuleBook::SentencePart> RuleBook::parts() const { return state_->parts; }
+std::span<const std::string> RuleBook::languages() const { return state_->languages; }
+
+// How the watched command ended belongs to every question that was asked about it.
+bool RuleBook::State::is_of_topic(std::size_t rule, std::string_view topic) const {
+    const std::string& its = rules[rule].entry.topic;
+    return topic.empty() || its == topic || its == topic_of_every_question;
 }
 
-std::span<const RuleBook::Entry> RuleBook::entries() const { return state_->entries; }
-
-void RuleBook::ask(Sql& sql, std::string_view topic, Answer& answer) const {
-    const std::vector<Rule>& rules = state_->rules;
-    // A cause may lie in another topic: it is asked too, and told where it explains something of this one.
+// The rules of the topic, and those of other topics that can cause their findings.
+std::vector<bool> RuleBook::State::asked_for(std::string_view topic) const {
     std::vector<bool> asked(rules.size());
     std::vector<std::size_t> waiting;
     for (std::size_t i = 0; i < rules.size(); ++i)
-        if (topic.empty() || rules[i].entry.topic == topic) waiting.push_back(i);
+        if (is_of_topic(i, topic)) waiting.push_back(i);
     while (!waiting.empty()) {
         const std::size_t rule = waiting.back();
         waiting.pop_back();
         if (asked[rule]) continue;
         asked[rule] = true;
-        waiting.insert(waiting.end(), state_->causes[rule].begin(), state_->causes[rule].end());
+        waiting.insert(waiting.end(), causes[rule].begin(), causes[rule].end());
     }
-    std::vector<Found> found;
-    Asker asker(sql, answer);
-    for (std::size_t i = 0; i < rules.size(); ++i)
-        if (asked[i]) asker.ask(rules[i], i, found);
+    return asked;
+}
 
+void RuleBook::give_each_rule(double share_of_time) { state_->budget = share_of_time; }
+
+std::vector<FoundRow> RuleBook::State::ask_and_count(std::size_t index, Sql& sql, Answer& answer,
+                                                     std::vector<FoundRow>& found) {
+    std::vector<FoundRow> out;
+    const std::uint64_t began = processor_time_ns(), shared_before = sql.meter().total_ns();
+    Asker(sql, knowledge ? &*knowledge : nullptr, answer).ask(rules[index], index, found, out);
+    Cost& cost = costs[index];
+    cost.last_ns = processor_time_ns() - began - (sql.meter().total_ns() - shared_before);
+    cost.findings = out.size();
+    ++cost.asked;
+    asked_now.push_back(index);
+    return out;
+}
+
+// A shorter sleep is no news: what the rule found stands with its age.
+constexpr std::uint64_t told_from_ns = 30'000'000'000;
+
+// What the rule finds now, and what it found before where `every`, `stays` or its budget says so.
+std::vector<FoundRow> RuleBook::State::found_by(std::size_t index, Sql& sql, Answer& answer,
+                                                std::vector<FoundRow>& found) {
+    const Rule& rule = rules[index];
+    Before& past = before[index];
+    const std::uint64_t now = answer.window.to_ns;
+    const auto age = [&](std::uint64_t then) { return now >= then ? now - then : UINT64_MAX; };
+    const std::uint64_t pause = pause_ns(index);
+    const auto [busy, busy_ns] = waits_for(index, now);
+    if (past.asked_ns && (age(*past.asked_ns) < std::max(rule.every_ns, pause) || busy_ns > 0)) {
+        const std::uint64_t asked_age = age(*past.asked_ns);
+        if (asked_age < pause && pause > rule.every_ns && pause >= told_from_ns &&
+            pause - asked_age >= busy_ns)
+            answer.problems.push_back(sleeps(index, pause - asked_age));
+        else if (busy_ns > 0 && asked_age + busy_ns >= std::max(rule.every_ns, told_from_ns))
+            answer.problems.push_back(waits(index, busy, busy_ns));
+        std::vector<FoundRow> again = past.found;
+        for (FoundRow& each : again) each.finding.age_ns += age(*past.asked_ns);
+        return again;
+    }
+    std::vector<FoundRow> out = ask_and_count(index, sql, answer, found);
+    if (rule.stays_ns > 0) {
+        std::erase_if(past.staying,
+                      [&](const auto& entry) { return age(entry.second.second) > rule.stays_ns; });
+        for (const FoundRow& each : out) past.staying.insert_or_assign(each.finding.id, std::pair(each, now));
+        for (const auto& [id, staying] : past.staying) {
+            if (staying.second == now) continue;
+            out.push_back(staying.first);
+            out.back().finding.age_ns = now - staying.second;
+        }
+    }
+    if (rule.every_ns > 0 || budget > 0) {
+        past.asked_ns = now;
+        past.found = out;
+    }
+    return out;
+}
+
+std::vector<CauseLink> RuleBook::State::links_of(const std::vector<FoundRow>& found) const {
     std::vector<CauseLink> links;
-    for (const Found& effect : found) {
+    for (const FoundRow& effect : found) {
         CauseLink& link = links.emplace_back();
         link.severity = effect.finding.severity;
         link.confidence = effect.finding.confidence;
         const Rule& rule = rules[effect.rule];
+        if (rule.amount) {
+            const Cell& amount = effect.row[*rule.amount];
+            if (amount.kind == Value::Kind::integer) link.amount = static_cast<double>(amount.integer);
+            if (amount.kind == Value::Kind::real) link.amount = amount.real;
+            link.amount_of = rule.entry.topic;
+        }
         for (std::size_t c = 0; c < rule.because_of.size() && !link.cause; ++c) {
-            const Rule& cause_rule = rules[state_->causes[effect.rule][c]];
+            const Rule& cause_rule = rules[causes[effect.rule][c]];
             for (std::size_t other = 0; other < found.size() && !link.cause; ++other) {
-                if (found[other].rule != state_->causes[effect.rule][c]) continue;
+                if (found[other].rule != causes[effect.rule][c]) continue;
                 const auto agrees = [&](const std::string& column) {
-                    const auto at = [&](const Rule& of, const Found& row) -> const Cell& {
+                    const auto at = [&](const Rule& of, const FoundRow& row) -> const Cell& {
                         const auto place = std::find(of.columns.begin(), of.columns.end(), column);
                         return row.row[static_cast<std::size_t>(place - of.columns.begin())];
                     };
@@ -280,9 +346,55 @@ void RuleBook::ask(Sql& sql, std::string_view topic, Answer& answer) const {
             }
         }
     }
+    return links;
+}
+
+std::vector<RuleBook::Answered> RuleBook::ask_one(Sql& sql, std::size_t rule, Answer& answer) {
+    std::vector<Answered> out;
+    std::vector<FoundRow> found;
+    Asker(sql, state_->knowledge ? &*state_->knowledge : nullptr, answer)
+        .ask(state_->rules[rule], rule, {}, found);
+    for (FoundRow& each : found) out.push_back({std::move(each.row), std::move(each.finding)});
+    return out;
+}
+
+std::vector<std::string> RuleBook::words_lacking() const {
+    std::vector<std::string> out;
+    for (const std::string& language : state_->languages)
+        for (const auto& [rule, worded] : state_->worded) {
+            const auto english = worded.find("en");
+            const auto other = worded.find(language);
+            const auto of_rule = std::find_if(state_->rules.begin(), state_->rules.end(),
+                                              [&](const Rule& each) { return each.entry.id == rule; });
+            if (english == worded.end() || of_rule == state_->rules.end() || of_rule->users) continue;
+            std::vector<std::string> lacking;
+            for (const std::string& key : english->second)
+                if (other == worded.end() || !other->second.contains(key)) lacking.push_back("`" + key + "`");
+            if (!lacking.empty())
+                out.push_back(fmt::format("{}/words.{}.yaml: rule {} lacks {}",
+                                          room_of_rule_file(of_rule->file), language, rule,
+                                          fmt::join(lacking, ", ")));
+        }
+    return out;
+}
+
+void RuleBook::ask(Sql& sql, std::string_view topic, Answer& answer) {
+    for (const std::string& problem : state_->problems) answer.problems.push_back(problem + ".");
+    const std::vector<bool> asked = state_->asked_for(topic);
+    std::vector<FoundRow> found;
+    sql.meter().take();
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+        if (!asked[i]) continue;
+        std::vector<FoundRow> more = state_->found_by(i, sql, answer, found);
+        std::move(more.begin(), more.end(), std::back_inserter(found));
+    }
+    state_->share_costs(sql.meter().take(), answer.window.to_ns);
+    state_->tell_costs(sql);
+    const std::vector<CauseLink> links = state_->links_of(found);
+    // A cause from another topic is told where it explains something of this one.
     std::vector<bool> told(found.size());
     for (std::size_t i = 0; i < found.size(); ++i)
-        if (topic.empty() || rules[found[i].rule].entry.topic == topic)
+        if (state_->is_of_topic(found[i].rule, topic))
             for (std::optional<std::size_t> up = i; up && !told[*up]; up = links[*up].cause) told[*up] = true;
     for (std::size_t i = 0; i < found.size(); ++i)
         if (links[i].cause) found[i].finding.because_of = found[*links[i].cause].finding.id;

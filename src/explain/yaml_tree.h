@@ -39,6 +39,7 @@ class YamlText {
     // An empty text is a null node.
     Result<YamlNode> parse() const;
 
+    std::string_view path() const { return path_; }
     Error error(Position at, std::string_view reason) const;
     // Where byte `offset` of a scalar's value stands in the file: exact in block scalars (|) and in scalars
     // of one line without escapes, else where the scalar begins.

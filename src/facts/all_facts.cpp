@@ -9,10 +9,14 @@ std::vector<std::unique_ptr<Fact>> all_facts(const Roots& roots) {
     std::vector<std::unique_ptr<Fact>> facts;
     facts.push_back(make_sockets(roots, reading));
     facts.push_back(make_past_listeners(roots, reading));
+    facts.push_back(make_socket_owners(roots, reading));
+    const auto firewall = make_firewall_memory();
+    facts.push_back(make_firewall_rules(roots, firewall));
+    facts.push_back(make_past_firewall_rules(roots, firewall));
     for (const auto make :
-         {make_firewall_rules, make_sysctls, make_net_counters, make_network_namespaces, make_interfaces,
+         {make_packet_programs, make_sysctls, make_net_counters, make_network_namespaces, make_interfaces,
           make_routes, make_neighbours, make_qdiscs, make_block_devices, make_mounts, make_processes,
-          make_cgroups, make_open_files, make_bpf_programs, make_bpf_maps, make_bpf_links})
+          make_cgroups, make_io_limits, make_open_files, make_bpf_programs, make_bpf_maps, make_bpf_links})
         facts.push_back(make(roots));
     return facts;
 }

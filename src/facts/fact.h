@@ -12,17 +12,11 @@
 #include <string_view>
 #include <vector>
 
+#include "host/roots.h"
 #include "model/row.h"
 #include "waggle/result.h"
 
 namespace waggle::facts {
-
-// Where the system is read; tests put their own trees here.
-struct Roots {
-    std::string proc = "/proc";
-    std::string sys = "/sys";
-    std::string run_netns = "/run/netns";
-};
 
 using RowSink = std::function<void(const Row&)>;
 

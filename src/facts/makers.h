@@ -12,12 +12,19 @@ namespace waggle::facts {
 
 class SocketReading;
 
-// What sockets and past_listeners share: who listened when it was last looked, and the way to find owners.
 std::shared_ptr<SocketReading> make_socket_reading(const Clock& clock);  // the clock outlives it
 std::unique_ptr<Fact> make_sockets(const Roots& roots, std::shared_ptr<SocketReading> reading);
 std::unique_ptr<Fact> make_past_listeners(const Roots& roots, std::shared_ptr<SocketReading> reading);
+std::unique_ptr<Fact> make_socket_owners(const Roots& roots, std::shared_ptr<SocketReading> reading);
 
-std::unique_ptr<Fact> make_firewall_rules(const Roots& roots);
+class FirewallMemory;
+
+// What firewall_rules and past_firewall_rules share: which rules there were when it was last looked.
+std::shared_ptr<FirewallMemory> make_firewall_memory();
+std::unique_ptr<Fact> make_firewall_rules(const Roots& roots, std::shared_ptr<FirewallMemory> memory);
+std::unique_ptr<Fact> make_past_firewall_rules(const Roots& roots, std::shared_ptr<FirewallMemory> memory);
+
+std::unique_ptr<Fact> make_packet_programs(const Roots& roots);
 std::unique_ptr<Fact> make_sysctls(const Roots& roots);
 std::unique_ptr<Fact> make_net_counters(const Roots& roots);
 std::unique_ptr<Fact> make_network_namespaces(const Roots& roots);
@@ -26,6 +33,7 @@ std::unique_ptr<Fact> make_block_devices(const Roots& roots);
 std::unique_ptr<Fact> make_processes(const Roots& roots);
 std::unique_ptr<Fact> make_mounts(const Roots& roots);
 std::unique_ptr<Fact> make_cgroups(const Roots& roots);
+std::unique_ptr<Fact> make_io_limits(const Roots& roots);
 std::unique_ptr<Fact> make_routes(const Roots& roots);
 std::unique_ptr<Fact> make_neighbours(const Roots& roots);
 std::unique_ptr<Fact> make_qdiscs(const Roots& roots);

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 
 #include "base/text.h"
+#include "model/histogram.h"
 
 namespace waggle {
 
@@ -32,14 +33,18 @@ void read_column(const Row& row, const Column& column, const Lookup& lookup, Val
     value.kind = Value::Kind::null;
     if (column.subject) {
         const waggle_event who = row.header();
-        const Subject* subject =
-            lookup.subjects ? lookup.subjects->find(who.pid, who.start_ns, who.cgroup_id) : nullptr;
-        if (!subject || (subject->*column.subject->member).empty()) return;
+        value.own.clear();
+        if (lookup.subjects)
+            lookup.subjects->with(who.pid, who.start_ns, who.cgroup_id, [&](const Subject& subject) {
+                value.own = subject.*column.subject->member;
+            });
+        if (value.own.empty()) return;
         value.kind = Value::Kind::text;
-        value.text = subject->*column.subject->member;
+        value.text = value.own;
         return;
     }
     const Field& field = *column.field;
+    if (field.traits & trait_absent) return;
     switch (field.type) {
         case Type::u8:
         case Type::u16:
@@ -68,8 +73,9 @@ void read_column(const Row& row, const Column& column, const Lookup& lookup, Val
             return;
         case Type::text:
         case Type::text_ref:
-            value.kind = Value::Kind::text;
             value.text = row.text(field);
+            if ((field.traits & trait_nullable) && value.text.empty()) return;
+            value.kind = Value::Kind::text;
             return;
         case Type::address:
             value.own = format_address(row.address(field));
@@ -78,8 +84,9 @@ void read_column(const Row& row, const Column& column, const Lookup& lookup, Val
             value.text = value.own;
             return;
         case Type::histogram:
+        case Type::distribution:
             value.kind = Value::Kind::blob;
-            value.text = {reinterpret_cast<const char*>(row.bytes().data()) + field.offset, field.size};
+            value.text = row.histogram(field);
             return;
     }
 }
@@ -98,9 +105,10 @@ std::string format_column(const Row& row, const Column& column, const Lookup& lo
         case Value::Kind::text:
             return escape_control(value.text);
         case Value::Kind::blob: {
-            const Bytes slots = bytes_of(value.text);
+            HistogramReader slots(value.text);
+            std::size_t slot = 0;
             std::uint64_t total = 0;
-            for (std::size_t at = 0; at + 8 <= slots.size(); at += 8) total += load<std::uint64_t>(slots, at);
+            for (std::uint64_t count = 0; slots.next(slot, count);) total += count;
             return format_count(static_cast<std::int64_t>(total)) + " values";
         }
     }

@@ -25,8 +25,7 @@ struct Value {
     Kind kind = Kind::null;
     std::int64_t integer = 0;
     double real = 0;
-    std::string_view
-        text;  // also blob's bytes; borrowed from the row, the names or the subjects, or from `own`
+    std::string_view text;  // also blob's bytes; borrowed from the row or the names, or from `own`
     std::string own;
 
     static Value null() { return {}; }

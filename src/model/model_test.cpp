@@ -2,13 +2,35 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+
 #include "model/columns.h"
 #include "model/record_writer.h"
 #include "model/row.h"
+#include "model/source.h"
 #include "model/table.h"
 
 namespace waggle {
 namespace {
+
+struct number_record {
+    __u64 value;
+};
+constexpr Field number_fields[] = {WAGGLE_FIELD(number_record, value, Unit::count, "A number.")};
+constexpr Schema number_schema = {"number", "A number.", sizeof(number_record), number_fields, false};
+
+void append_number(Table& table, std::uint64_t value) {
+    const number_record record{value};
+    table.append(Row(number_schema, {reinterpret_cast<const std::byte*>(&record), sizeof record}));
+}
+
+std::uint64_t rows_of(const Relation& relation) {
+    std::uint64_t rows = 0;
+    const std::unique_ptr<Cursor> cursor = relation.open();
+    for (Row row; cursor->next(row);) ++rows;
+    return rows;
+}
 
 struct sample_record {
     waggle_event header;
@@ -111,6 +133,19 @@ TEST_F(ModelTest, a_record_is_read_only_when_it_is_whole) {
     EXPECT_FALSE(read_record(schemas, record.finish())) << "unknown kind";
 }
 
+TEST_F(ModelTest, a_sources_schemas_stand_where_their_kinds_say) {
+    constexpr SchemaOfKind swapped[] = {{1, nullptr}, {0, nullptr}}, gap[] = {{0, nullptr}, {2, nullptr}},
+                           twice[] = {{0, nullptr}, {0, nullptr}}, late[] = {{1, nullptr}};
+    EXPECT_TRUE(kinds_are_whole(swapped));
+    EXPECT_FALSE(kinds_are_whole(gap));
+    EXPECT_FALSE(kinds_are_whole(twice));
+    EXPECT_FALSE(kinds_are_whole(late));
+    static constexpr Schema other = {"other", "Another.", 0, {}, false};
+    constexpr auto placed = schemas_by_kind({{1, &other}, {0, schemas[0]}});
+    EXPECT_EQ(placed[0], schemas[0]);
+    EXPECT_EQ(placed[1], &other);
+}
+
 TEST_F(ModelTest, a_text_that_points_outside_is_refused) {
     record.finish();
     record.fixed.path = {4000000000u, 10};
@@ -171,6 +206,73 @@ TEST_F(ModelTest, a_record_larger_than_a_block_still_finds_room) {
     table.append(Row(sample_schema, record.finish()));
     EXPECT_EQ(table.row_count(), 1u);
     table.each([&](const Row& row) { EXPECT_EQ(row.text("path").size(), large.size()); });
+}
+
+TEST(Table, a_snapshot_keeps_its_rows_whatever_comes_and_goes) {
+    Table table(number_schema, 2 * 4096);
+    for (std::uint64_t i = 0; i < 100; ++i) append_number(table, i);
+    const Table::Snapshot before = table.snapshot();
+    for (std::uint64_t i = 100; i < 10'000; ++i) append_number(table, i);
+    EXPECT_GT(table.evicted(), 100u);
+    std::uint64_t next = 0;
+    before.each([&](const Row& row) { EXPECT_EQ(row.u64(number_fields[0]), next++); });
+    EXPECT_EQ(next, 100u);
+    EXPECT_EQ(before.row_count(), 100u);
+}
+
+TEST(Table, a_view_sees_the_rows_of_its_moment) {
+    Table table(number_schema, 1 << 20);
+    TableView view(table);
+    append_number(table, 1);
+    EXPECT_EQ(rows_of(view), 1u);
+    view.begin_moment();
+    append_number(table, 2);
+    EXPECT_EQ(rows_of(view), 1u);
+    EXPECT_EQ(view.row_count(), 1u);
+    view.begin_moment();
+    EXPECT_EQ(rows_of(view), 2u);
+}
+
+TEST(Table, what_is_replaced_is_replaced_at_once_and_not_counted_as_evicted) {
+    Table table(number_schema, 1 << 20);
+    const auto row_of = [](const std::uint64_t& number) { return Row(number_schema, bytes_of(number)); };
+    const std::uint64_t first[] = {1, 2, 3}, second[] = {4, 5};
+    table.replace(std::vector<Row>{row_of(first[0]), row_of(first[1]), row_of(first[2])});
+    EXPECT_EQ(table.row_count(), 3u);
+    const Table::Snapshot before = table.snapshot();
+    table.replace(std::vector<Row>{row_of(second[0]), row_of(second[1])});
+    EXPECT_EQ(before.row_count(), 3u) << "whoever looks keeps what it saw";
+    EXPECT_EQ(table.row_count(), 2u);
+    std::uint64_t sum = 0;
+    table.each([&](const Row& row) { sum += row.u64(number_fields[0]); });
+    EXPECT_EQ(sum, 9u);
+    table.replace({});
+    EXPECT_EQ(table.row_count(), 0u);
+    EXPECT_EQ(table.evicted(), 0u);
+}
+
+TEST(Table, is_read_whole_while_another_thread_appends) {
+    Table table(number_schema, 64 * 4096);
+    std::atomic<bool> done{false};
+    std::thread reader([&] {
+        for (std::uint64_t i = 0; i < 200'000; ++i) append_number(table, i);
+        done = true;
+    });
+    std::uint64_t looks = 0;
+    do {
+        std::uint64_t rows = 0, last = 0;
+        bool in_order = true;
+        table.snapshot().each([&](const Row& row) {
+            const std::uint64_t value = row.u64(number_fields[0]);
+            in_order &= rows++ == 0 || value == last + 1;
+            last = value;
+        });
+        EXPECT_TRUE(in_order);
+        ++looks;
+    } while (!done);
+    reader.join();
+    EXPECT_GT(looks, 0u);
+    EXPECT_EQ(table.appended(), 200'000u);
 }
 
 }  // namespace

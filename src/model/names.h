@@ -3,12 +3,14 @@
 // addresses by its symbols, devices by their numbers). Live, a sensor gives the resolver; a recording keeps
 // every name it used, so a replay on another machine says the same words.
 //
-// Not thread-safe; owned by the agent's session.
+// Thread-safe once the resolvers are set: the thread that records and the one that asks look up alike. A
+// resolver is called by one of them at a time.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -31,6 +33,7 @@ class Names {
         Resolver resolver;
         std::map<std::uint64_t, std::string> names;
     };
+    mutable std::mutex mutex_;
     mutable std::map<std::string, Dictionary, std::less<>> dictionaries_;
 };
 

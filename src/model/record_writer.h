@@ -26,6 +26,12 @@ class RecordWriter {
         tail_.append(value);
     }
 
+    // A histogram's blob (model/histogram.h).
+    void histogram(waggle_histogram Struct::* member, std::string_view blob) {
+        fixed.*member = {static_cast<__u32>(sizeof(Struct) + tail_.size()), static_cast<__u32>(blob.size())};
+        tail_.append(blob);
+    }
+
     // The whole record; valid until the next call on this writer. Sets header.size where the struct has a
     // header.
     Bytes finish() {

@@ -6,6 +6,17 @@
 #include <cstring>
 
 namespace waggle {
+namespace {
+
+static_assert(sizeof(waggle_text) == sizeof(waggle_histogram) &&
+              offsetof(waggle_text, length) == offsetof(waggle_histogram, length));
+
+// Whether the field says where in the tail its value is.
+bool points_behind(const Field& field) {
+    return field.type == Type::text_ref || field.type == Type::distribution;
+}
+
+}  // namespace
 
 std::uint64_t Row::u64(const Field& field) const {
     switch (field.type) {
@@ -27,6 +38,7 @@ std::uint64_t Row::u64(const Field& field) const {
         case Type::text_ref:
         case Type::address:
         case Type::histogram:
+        case Type::distribution:
             return 0;
     }
     return 0;
@@ -44,6 +56,16 @@ std::string_view Row::text(const Field& field) const {
         return {begin, ::strnlen(begin, field.size)};
     }
     if (field.type != Type::text_ref) return {};
+    return behind(field);
+}
+
+std::string_view Row::histogram(const Field& field) const {
+    if (field.type == Type::distribution) return behind(field);
+    if (field.type != Type::histogram) return {};
+    return {reinterpret_cast<const char*>(bytes_.data()) + field.offset, field.size};
+}
+
+std::string_view Row::behind(const Field& field) const {
     const auto ref = load<waggle_text>(bytes_, field.offset);
     if (ref.offset > bytes_.size() || ref.length > bytes_.size() - ref.offset) return {};
     return {reinterpret_cast<const char*>(bytes_.data()) + ref.offset, ref.length};
@@ -74,14 +96,14 @@ Result<Row> read_record(std::span<const Schema* const> schemas, Bytes record) {
                                  schema.size, record.size())};
     const Row row(schema, record.first(size));
     if (size == schema.size) {
-        // A record without a tail has nowhere for a text_ref to point to but nowhere: length 0.
+        // A record without a tail has nowhere to point to but nowhere: length 0.
         for (const Field& field : schema.fields)
-            if (field.type == Type::text_ref && load<waggle_text>(record, field.offset).length != 0)
+            if (points_behind(field) && load<waggle_text>(record, field.offset).length != 0)
                 return Error{fmt::format("{}.{} points outside its record", schema.name, field.name)};
         return row;
     }
     for (const Field& field : schema.fields) {
-        if (field.type != Type::text_ref) continue;
+        if (!points_behind(field)) continue;
         const auto ref = load<waggle_text>(record, field.offset);
         if (ref.offset > size || ref.length > size - ref.offset)
             return Error{fmt::format("{}.{} points outside its record", schema.name, field.name)};

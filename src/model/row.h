@@ -26,6 +26,9 @@ class Row {
     double real(const Field& field) const;
     // text and text_ref; empty for other types, and for a text_ref that points outside the record.
     std::string_view text(const Field& field) const;
+    // histogram and distribution, as model/histogram.h says; empty for other types, and for slots that lie
+    // outside the record.
+    std::string_view histogram(const Field& field) const;
     waggle_address address(const Field& field) const { return load<waggle_address>(bytes_, field.offset); }
 
     // By name, for tests and for readers that meet a schema for the first time; 0 or empty if there is no
@@ -44,11 +47,14 @@ class Row {
     }
 
   private:
+    std::string_view behind(const Field& field) const;
+
     const Schema* schema_ = nullptr;
     Bytes bytes_;
 };
 
-// Checks one record against a sensor's schemas: header whole, kind known, size right, every text_ref inside.
+// Checks one record against a sensor's schemas: header whole, kind known, size right, every text and
+// distribution inside.
 // The row is cut to header.size, so a record in a larger slot is fine.
 Result<Row> read_record(std::span<const Schema* const> schemas, Bytes record);
 

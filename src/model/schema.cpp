@@ -27,6 +27,7 @@ std::string_view type_name(Type type) {
         case Type::address:
             return "address";
         case Type::histogram:
+        case Type::distribution:
             return "histogram";
     }
     return "";

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "bpf/event.h"
+#include "bpf/histogram.h"
 
 #include <cstdint>
 #include <span>
@@ -23,12 +24,13 @@ enum class Type : std::uint8_t {
     u64,
     i32,
     i64,
-    real,       // double
-    flag,       // __u8, 0 or 1
-    text,       // char[N], ends at the first NUL
-    text_ref,   // waggle_text: text behind the fixed part
-    address,    // waggle_address
-    histogram,  // __u64[N]: slot i counts values v with floor(log2(v)) == i; slot 0 also counts 0
+    real,          // double
+    flag,          // __u8, 0 or 1
+    text,          // char[N], ends at the first NUL
+    text_ref,      // waggle_text: text behind the fixed part
+    address,       // waggle_address
+    histogram,     // __u64[N]: slot i counts values v with floor(log2(v)) == i; slot 0 also counts 0
+    distribution,  // waggle_histogram: log-linear slots behind the fixed part (model/histogram.h)
 };
 
 std::string_view type_name(Type type);  // as the reference documentation prints it
@@ -40,6 +42,8 @@ enum FieldTrait : std::uint8_t {
     trait_cumulative = 2,  // only grows: a snapshot gives what was added, a fact gains <name>_delta
     trait_hidden = 4,      // not in the terminal's default columns
     trait_nullable = 8,    // Type::i64: null_i64 stands for "not known"
+    trait_absent = 16,     // not in these records, which an older build made: always null
+    trait_filtered = 32,   // the kernel side can be told to let only records of one value pass
 };
 
 inline constexpr std::int64_t null_i64 = INT64_MIN;
@@ -53,6 +57,8 @@ struct Field {
     std::string_view meaning;  // one sentence
     std::uint8_t traits = trait_none;
     std::string_view dictionary = {};  // numbers with names: the dictionary of model/names.h that says them
+
+    constexpr bool is_distribution() const { return type == Type::histogram || type == Type::distribution; }
 };
 
 struct Schema {
@@ -61,6 +67,8 @@ struct Schema {
     std::uint32_t size;        // of the fixed part
     std::span<const Field> fields;
     bool has_subject;  // starts with waggle_event: gains the subject's columns (model/columns.h)
+    std::uint32_t memory_weight = 4;  // its part of the memory that all tables share, against the others'
+    bool is_state = false;            // says how things stand: the rows of a moment replace those before
 
     const Field* find(std::string_view field) const;
 };
@@ -75,6 +83,8 @@ constexpr Type type_of_member() {
         return Type::histogram;
     else if constexpr (std::is_same_v<Plain, waggle_text>)
         return Type::text_ref;
+    else if constexpr (std::is_same_v<Plain, waggle_histogram>)
+        return Type::distribution;
     else if constexpr (std::is_same_v<Plain, waggle_address>)
         return Type::address;
     else if constexpr (std::is_same_v<Plain, double>)
@@ -103,21 +113,25 @@ constexpr Type type_of_member() {
 #define WAGGLE_FLAG(Struct, member, ...)                                                                   \
     ::waggle::make_field(#member, ::waggle::Type::flag, ::waggle::Unit::none, offsetof(Struct, member), 1, \
                          __VA_ARGS__)
-// The header's fields, for structs whose first member is `struct waggle_event header`.
-#define WAGGLE_HEADER_FIELDS(Struct) WAGGLE_HEADER_FIELDS_AT(offsetof(Struct, header))
-#define WAGGLE_HEADER_FIELDS_AT(at)                                                                         \
+// The header's fields, for structs whose first member is `struct waggle_event header`; of a source whose
+// kernel side filters by them as bpf/ring.h does, and of one that cannot.
+#define WAGGLE_HEADER_FIELDS(Struct) \
+    WAGGLE_HEADER_FIELDS_AT(offsetof(Struct, header), ::waggle::trait_filtered)
+#define WAGGLE_UNFILTERED_HEADER_FIELDS(Struct) \
+    WAGGLE_HEADER_FIELDS_AT(offsetof(Struct, header), ::waggle::trait_none)
+#define WAGGLE_HEADER_FIELDS_AT(at, filtered)                                                               \
     ::waggle::make_field("time_ns", ::waggle::Type::u64, ::waggle::Unit::nanoseconds,                       \
                          (at) + offsetof(waggle_event, time_ns), 8,                                         \
                          "When it happened, by the clock CLOCK_MONOTONIC."),                                \
         ::waggle::make_field("pid", ::waggle::Type::u32, ::waggle::Unit::identifier,                        \
                              (at) + offsetof(waggle_event, pid), 4,                                         \
-                             "The process, as the host numbers it; 0 where none is meant."),                \
+                             "The process, as the host numbers it; 0 where none is meant.", filtered),      \
         ::waggle::make_field("tid", ::waggle::Type::u32, ::waggle::Unit::identifier,                        \
                              (at) + offsetof(waggle_event, tid), 4, "The thread, as the host numbers it.",  \
                              ::waggle::trait_hidden),                                                       \
         ::waggle::make_field("comm", ::waggle::Type::text, ::waggle::Unit::none,                            \
                              (at) + offsetof(waggle_event, comm), WAGGLE_COMM_LEN,                          \
-                             "The thread's name, at most 15 characters."),                                  \
+                             "The thread's name, at most 15 characters.", filtered),                        \
         ::waggle::make_field("start_ns", ::waggle::Type::u64, ::waggle::Unit::nanoseconds,                  \
                              (at) + offsetof(waggle_event, start_ns), 8,                                    \
                              "When the process began, by the clock CLOCK_BOOTTIME; with pid it names one "  \
@@ -126,7 +140,7 @@ constexpr Type type_of_member() {
         ::waggle::make_field("cgroup_id", ::waggle::Type::u64, ::waggle::Unit::identifier,                  \
                              (at) + offsetof(waggle_event, cgroup_id), 8,                                   \
                              "The control group (the kernel's unit of resource accounting) by its number.", \
-                             ::waggle::trait_hidden)
+                             ::waggle::trait_hidden | (filtered))
 
 constexpr Field make_field(std::string_view name, Type type, Unit unit, std::size_t offset, std::size_t size,
                            std::string_view meaning, unsigned traits = trait_none,

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Subject: who an event belongs to. Found by the process's identity (pid, start_ns), so a reused pid is never
-// mistaken for its forerunner, and kept after the process has gone.
+// mistaken for the one before, and kept after the process has gone.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 namespace waggle {
@@ -36,12 +37,27 @@ inline constexpr SubjectColumn subject_columns[] = {
      &Subject::cgroup},
 };
 
+// Thread-safe: whoever asks may ask while others learn.
 class Subjects {
   public:
     virtual ~Subjects() = default;
-    // Null where nothing is known. The pointer lives until the next call of a non-const member of the
-    // implementation.
-    virtual const Subject* find(std::uint32_t pid, std::uint64_t start_ns, std::uint64_t cgroup_id) const = 0;
+
+    // Calls `visit(const Subject&)` where somebody is known and says whether. The subject lives until `visit`
+    // returns, and nobody learns meanwhile: copy what is wanted and come back.
+    template <class Visit>
+    bool with(std::uint32_t pid, std::uint64_t start_ns, std::uint64_t cgroup_id, Visit&& visit) const {
+        return look_up(
+            pid, start_ns, cgroup_id,
+            [](void* to, const Subject& subject) {
+                (*static_cast<std::remove_reference_t<Visit>*>(to))(subject);
+            },
+            &visit);
+    }
+
+  protected:
+    using Visitor = void (*)(void* to, const Subject& subject);
+    virtual bool look_up(std::uint32_t pid, std::uint64_t start_ns, std::uint64_t cgroup_id, Visitor visit,
+                         void* to) const = 0;
 };
 
 }  // namespace waggle

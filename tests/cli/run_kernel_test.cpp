@@ -176,9 +176,9 @@ TEST(RunKernel, what_is_asked_wrongly_is_refused_with_the_cause) {
     EXPECT_EQ(bare.code, 2);
     EXPECT_THAT(bare.err, HasSubstr("the object has 2 programs; write --attach PROGRAM=PLACE"));
     const Outcome file = run({"/proc/self/status"}, false);
-    EXPECT_EQ(file.code, 1);
+    EXPECT_EQ(file.code, 3);
     EXPECT_THAT(file.err, HasSubstr("ELF"));
-    EXPECT_EQ(run({"/nonexistent"}, false).code, 1);
+    EXPECT_EQ(run({"/nonexistent"}, false).code, 3);
 }
 
 TEST(RunKernel, nothing_stays_in_the_kernel) {

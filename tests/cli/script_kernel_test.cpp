@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // `waggle probe --bpftrace`: what a script says, as a person reads it and as a program does.
 #include <gmock/gmock.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
+
+#include "tests/testing/command.h"
 
 namespace waggle {
 namespace {
@@ -16,20 +16,10 @@ namespace {
 using nlohmann::json;
 using testing::HasSubstr;
 
-struct Outcome {
-    int code = -1;
-    std::string text;  // stdout and stderr
-};
+using test::Outcome;
 
 Outcome waggle(const std::string& arguments) {
-    Outcome outcome;
-    FILE* run = ::popen((WAGGLE_BINARY_DIR "/bin/waggle " + arguments + " 2>&1").c_str(), "r");
-    char buffer[4096];
-    for (std::size_t got = 0; run && (got = std::fread(buffer, 1, sizeof buffer, run)) > 0;)
-        outcome.text.append(buffer, got);
-    const int status = run ? ::pclose(run) : -1;
-    outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    return outcome;
+    return test::outcome_of(test::waggle_command(arguments + " 2>&1"));
 }
 
 class ScriptKernel : public testing::Test {

@@ -10,11 +10,10 @@
 using namespace waggle;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    static const std::unique_ptr<Sensor> sensor = sensors::make_bpftrace();
     sensors::read_bpftrace_line({reinterpret_cast<const char*>(data), size}, 1,
                                 [](std::span<const Bytes> records) {
                                     for (const Bytes record : records) {
-                                        const Result<Row> row = sensor->read(record);
+                                        const Result<Row> row = sensors::bpftrace_source.read(record);
                                         if (!row) std::abort();
                                         for (const Column& column : columns_of(row->schema()))
                                             format_column(*row, column, {});

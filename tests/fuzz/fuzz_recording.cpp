@@ -5,11 +5,11 @@
 #include <cstdint>
 #include <cstring>
 
-#include "agent/crc32c.h"
-#include "agent/recording_format.h"
 #include "agent/replay.h"
-#include "sinks/json.h"
-#include "sinks/terminal.h"
+#include "recording/crc32c.h"
+#include "recording/recording_format.h"
+#include "render/json.h"
+#include "render/terminal.h"
 
 using namespace waggle;
 using namespace waggle::agent;

@@ -3,9 +3,9 @@
 // shown.
 #include <cstdlib>
 
-#include "explain/testing_tables.h"
-#include "sinks/json.h"
-#include "sinks/terminal.h"
+#include "query/testing/tables.h"
+#include "render/json.h"
+#include "render/terminal.h"
 
 using namespace waggle;
 using namespace waggle::explain;

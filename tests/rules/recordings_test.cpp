@@ -51,11 +51,33 @@ TEST(RuleRecordings, each_rule_fires_where_it_says_and_is_silent_where_it_says) 
         EXPECT_TRUE(std::filesystem::exists(folder / (name + ".waggle"))) << "no recording named " << name;
 }
 
+// Recordings of an earlier release, from before columns, tables and rules were added that today's questions name: each
+// is read whole, and no rule fails for what it lacks.
+TEST(RuleRecordings, those_of_an_earlier_release_replay) {
+    std::size_t old = 0, lack_columns = 0;
+    for (const auto& file : std::filesystem::directory_iterator(folder)) {
+        const std::string name = file.path().stem();
+        if (!name.starts_with("old_")) continue;
+        ++old;
+        const auto replay = Replay::open(file.path());
+        ASSERT_TRUE(replay) << name << ": " << replay.error().message;
+        EXPECT_EQ((*replay)->problem(), "") << name;
+        for (const std::string& problem : (*replay)->answer("").problems)
+            EXPECT_EQ(problem.find("ule "), std::string::npos) << name << ": " << problem;
+        for (const Table* table : (*replay)->store().tables())
+            lack_columns += std::ranges::any_of(table->schema().fields, [](const Field& field) {
+                return (field.traits & trait_absent) != 0;
+            });
+    }
+    EXPECT_GE(old, 10u);
+    EXPECT_GT(lack_columns, 0u) << "schemas have grown since, or this proves nothing";
+}
+
 // Nothing at all is wrong in them, whatever rules there are.
 TEST(RuleRecordings, healthy_machines_get_no_finding) {
     for (const auto& file : std::filesystem::directory_iterator(folder)) {
         const std::string name = file.path().stem();
-        if (!name.starts_with("healthy_")) continue;
+        if (name.find("healthy_") == std::string::npos) continue;
         const auto replay = Replay::open(file.path());
         ASSERT_TRUE(replay) << name << ": " << replay.error().message;
         EXPECT_TRUE(found_in(name, *replay).empty()) << name;

@@ -28,3 +28,4 @@ int count(void* ctx) {
     __u32 key = 7;
     return raise(bpf_map_lookup_elem(&counts, &key));
 }
+// applied: code

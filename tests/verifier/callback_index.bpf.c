@@ -23,3 +23,4 @@ int sum(struct __sk_buff* skb) {
     bpf_loop(10, add, &factor, 0);
     return 0;
 }
+// applied: code

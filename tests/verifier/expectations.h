@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a refused program says of itself in its first lines:
 //   // kind: A [B]       the class it must get, or one of several
-//   // what: TEXT        must stand in the sentence        // code: TEXT      in the line that mends it
+//   // what: TEXT        must stand in the sentence        // code: TEXT      in the line that repairs it
 //   // because: TEXT     in one step of the history        // without: CAP    loaded without this capability
+//   // remedy: TEXT      must stand in the advice
+//   // since: 6.12       what an older kernel's log says gives another class, cause or remedy
+//   // applied: code     the printed line, put where it says, gives a program that loads
+//   // applied: sentence the advice is followed by hand where the source is compiled with -DAPPLIED; that
+//   loads
 //   /* fault */          the next line is the one at fault; /* fault within 2 */: one of the next two
 #pragma once
 
@@ -14,8 +19,8 @@
 namespace waggle {
 
 struct Expectations {
-    std::vector<std::string> kinds, what, code, because;
-    std::string without;
+    std::vector<std::string> kinds, what, code, because, remedy;
+    std::string without, applied, since;
     unsigned first_line = 0, last_line = 0;  // 0: none is named
 };
 
@@ -36,6 +41,9 @@ inline Expectations read_expectations(const std::string& path) {
         if (const std::string text = after("what"); !text.empty()) out.what.push_back(text);
         if (const std::string text = after("code"); !text.empty()) out.code.push_back(text);
         if (const std::string text = after("because"); !text.empty()) out.because.push_back(text);
+        if (const std::string text = after("remedy"); !text.empty()) out.remedy.push_back(text);
+        if (const std::string text = after("applied"); !text.empty()) out.applied = text;
+        if (const std::string text = after("since"); !text.empty()) out.since = text;
         if (const std::string text = after("without"); !text.empty()) out.without = text;
         const std::size_t mark = line.find("/* fault");
         if (mark == std::string::npos) continue;

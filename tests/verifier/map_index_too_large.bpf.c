@@ -30,3 +30,4 @@ int beyond(void* ctx) {
     /* fault */
     return block->bytes[index];
 }
+// applied: code

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: misaligned_access
 // what: 8 bytes are used at offset -15
-// code: __builtin_memcpy(&value, pointer, sizeof(value));
+// remedy: byte by byte
 /* clang-format off */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: unbounded_offset
 // what: can be negative
-// code: if (index < 0) return 0;
+// code: if (index < 0 || index >= 64) return 0;
 /* clang-format off */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -30,3 +30,4 @@ int beyond(void* ctx) {
     /* fault */
     return block->bytes[index];
 }
+// applied: code

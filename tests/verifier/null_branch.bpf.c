@@ -26,3 +26,4 @@ int count(struct xdp_md* ctx) {
     __sync_fetch_and_add(counter, 1);
     return XDP_PASS;
 }
+// applied: code

@@ -27,3 +27,4 @@ int show(void* ctx) {
     }
     return 0;
 }
+// applied: code

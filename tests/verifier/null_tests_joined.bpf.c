@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: pointer_arithmetic possibly_null_pointer
-// code: if (!first) return TC_ACT_OK;
+// code: if (!first) return 0;
 /* clang-format off */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

@@ -16,3 +16,4 @@ int tag(struct xdp_md* ctx) {
     meta[0] = 42;
     return XDP_PASS;
 }
+// applied: code

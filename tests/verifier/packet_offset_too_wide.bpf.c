@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: packet_out_of_bounds
 // what: was moved by a number that can be 4294967295
-// code: if (offset > 0xffff) return
+// code: (offset & 0x7fff)
 /* clang-format off */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -20,3 +20,4 @@ int follow(struct __sk_buff* skb) {
     /* fault */
     return *field;
 }
+// applied: code

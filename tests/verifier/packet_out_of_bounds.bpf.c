@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: packet_out_of_bounds
-// what: never tested that the packet is that long
-// code: if (data + 14 > data_end) return XDP_PASS;
+// what: sees no test against data_end
+// code: if ((void *)data + 14 > (void *)(long)ctx->data_end) return XDP_PASS;
 /* clang-format off */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -15,3 +15,4 @@ int read_type(struct xdp_md* ctx) {
     /* fault */
     return *(__u16*)(data + 12) == 8 ? XDP_DROP : XDP_PASS;
 }
+// applied: code

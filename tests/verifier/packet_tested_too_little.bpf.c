@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: packet_out_of_bounds
 // what: tested only 14 bytes
-// code: if (data + 34 > data_end) return XDP_PASS;
+// code: if ((void *)data + 34 > data_end) return XDP_PASS;
 /* clang-format off */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -17,3 +17,4 @@ int read_address(struct xdp_md* ctx) {
     /* fault */
     return *(__u32*)(data + 30) == 0 ? XDP_DROP : XDP_PASS;
 }
+// applied: code

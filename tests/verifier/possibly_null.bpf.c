@@ -25,3 +25,4 @@ int count(void* ctx) {
     *counter += 1;
     return 0;
 }
+// applied: code

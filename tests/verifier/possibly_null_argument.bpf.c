@@ -24,3 +24,4 @@ int count(void* ctx) {
     bpf_map_delete_elem(&counts, entry);
     return 0;
 }
+// applied: code

@@ -14,3 +14,4 @@ int decide(struct __sk_buff* skb) {
     /* fault within 1 */
     return 5;
 }
+// applied: code

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: scalar_dereference
 // what: is used as a pointer, but the verifier knows it only as a number
-// code: bpf_probe_read_kernel(&value, sizeof(value), task);
+// code: bpf_probe_read_kernel(&value, sizeof(value), task)
 /* clang-format off */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -15,3 +15,4 @@ int read_task(struct bpf_raw_tracepoint_args* ctx) {
     /* fault */
     return *task != 0;
 }
+// applied: code

@@ -18,3 +18,4 @@ int copy(struct bpf_raw_tracepoint_args* ctx) {
     bpf_probe_read_kernel(buffer, size, (void*)ctx->args[1]);
     return buffer[0];
 }
+// applied: code

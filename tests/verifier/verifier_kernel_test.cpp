@@ -5,14 +5,17 @@
 #include <gtest/gtest.h>
 #include <linux/capability.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <optional>
 #include <thread>
 
+#include "tests/testing/command.h"
 #include "tests/verifier/expectations.h"
 #include "waggle/object.h"
 #include "waggle/verifier.h"
@@ -32,6 +35,23 @@ std::vector<std::string> refused_programs() {
         if (name.ends_with(".bpf.c")) names.push_back(name.substr(0, name.size() - 6));
     }
     std::sort(names.begin(), names.end());
+    return names;
+}
+
+// Those whose log this kernel writes as the program expects it.
+std::vector<std::string> programs_of_this_kernel() {
+    const auto number = [](const std::string& version) {
+        unsigned major = 0, minor = 0;
+        std::sscanf(version.c_str(), "%u.%u", &major, &minor);
+        return major * 1000 + minor;
+    };
+    utsname system{};
+    uname(&system);
+    std::vector<std::string> names = refused_programs();
+    std::erase_if(names, [&](const std::string& name) {
+        const std::string since = read_expectations(sources + name + ".bpf.c").since;
+        return !since.empty() && number(system.release) < number(since);
+    });
     return names;
 }
 
@@ -79,6 +99,7 @@ TEST_P(Refused, gets_the_class_the_line_and_the_remedy) {
     EXPECT_FALSE(said.kernel_says.empty());
     for (const std::string& text : wanted.what) EXPECT_THAT(said.what, HasSubstr(text));
     for (const std::string& text : wanted.code) EXPECT_THAT(said.code, HasSubstr(text));
+    for (const std::string& text : wanted.remedy) EXPECT_THAT(said.remedy, HasSubstr(text));
     for (const std::string& text : wanted.because) {
         std::string steps;
         for (const Step& step : said.because) steps += step.says + "\n";
@@ -90,7 +111,70 @@ TEST_P(Refused, gets_the_class_the_line_and_the_remedy) {
     EXPECT_LE(said.at.line, wanted.last_line);
 }
 
-INSTANTIATE_TEST_SUITE_P(Program, Refused, testing::ValuesIn(refused_programs()),
+// Compiles a source as the build does; the compiler's words where it does not take it.
+std::string compile(const std::string& source, const std::string& object, const std::string& flags) {
+    const std::string command =
+        std::string(WAGGLE_BPF_CLANG) +
+        " -g -O2 -target bpf -mcpu=" + (source.ends_with("_v2.bpf.c") ? "v2 " : "v3 ") + flags +
+        " -idirafter /usr/include/" WAGGLE_ARCHITECTURE " -c " + source + " -o " + object + " 2>&1";
+    const test::Outcome said = test::outcome_of(command);
+    return said.code == 0 ? std::string() : said.text + "(" + command + ")";
+}
+
+// The source with the printed line where the rejection puts it.
+std::string with_code(const std::string& source, const Rejection& said) {
+    std::ifstream file(source);
+    std::string out;
+    unsigned number = 0;
+    for (std::string line; std::getline(file, line);) {
+        const bool here = ++number == said.code_line;
+        if (here && said.code_place == Rejection::CodePlace::before) out += said.code + "\n";
+        out += (here && said.code_place == Rejection::CodePlace::instead ? said.code : line) + "\n";
+        if (here && said.code_place == Rejection::CodePlace::after) out += said.code + "\n";
+    }
+    return out;
+}
+
+class Applied : public testing::TestWithParam<std::string> {};
+
+TEST_P(Applied, loads_once_the_remedy_is_applied_as_it_is_printed) {
+    const std::string source = sources + GetParam() + ".bpf.c";
+    const Expectations wanted = read_expectations(source);
+    const std::string folder = testing::TempDir() + "waggle_applied_" + std::to_string(getpid());
+    std::filesystem::create_directories(folder);
+    const std::string object = folder + "/" + GetParam() + ".o";
+    if (wanted.applied == "code") {
+        const Result<Verdict> verdict = verify_file(objects + GetParam() + ".bpf.o");
+        ASSERT_TRUE(verdict && verdict->programs.size() == 1 && verdict->programs[0].rejection);
+        const Rejection& said = *verdict->programs[0].rejection;
+        ASSERT_FALSE(said.code_place == Rejection::CodePlace::unknown) << to_text(said);
+        const std::string changed = folder + "/" + GetParam() + ".bpf.c";
+        std::ofstream(changed) << with_code(source, said);
+        SCOPED_TRACE(to_text(said));
+        ASSERT_EQ(compile(changed, object, "-Wno-everything -I" + sources), "");
+    } else {
+        ASSERT_EQ(wanted.applied, "sentence");
+        ASSERT_EQ(compile(source, object, "-Wno-everything -DAPPLIED"), "");
+    }
+    const Result<Verdict> after = verify_file(object);
+    std::filesystem::remove_all(folder);
+    ASSERT_TRUE(after) << after.error().message;
+    EXPECT_TRUE(after->accepted()) << (after->object                  ? to_text(*after->object)
+                                       : after->programs[0].rejection ? to_text(*after->programs[0].rejection)
+                                                                      : "");
+}
+
+std::vector<std::string> programs_to_apply() {
+    std::vector<std::string> names = programs_of_this_kernel();
+    std::erase_if(names, [](const std::string& name) {
+        return read_expectations(sources + name + ".bpf.c").applied.empty();
+    });
+    return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(Program, Applied, testing::ValuesIn(programs_to_apply()),
+                         [](const auto& program) { return program.param; });
+INSTANTIATE_TEST_SUITE_P(Program, Refused, testing::ValuesIn(programs_of_this_kernel()),
                          [](const auto& program) { return program.param; });
 
 TEST(Verify, there_are_at_least_28_programs_of_at_least_22_classes) {
@@ -108,7 +192,7 @@ TEST(Verify, there_are_at_least_28_programs_of_at_least_22_classes) {
 TEST(Verify, a_good_program_is_accepted_and_counted_and_nothing_of_it_stays) {
     const std::vector<std::uint32_t> before = loaded_programs();
     // The object with the most programs in this tree: one for each kind of hook.
-    const Result<Verdict> verdict = verify_file(WAGGLE_BINARY_DIR "/src/kernel/hook_kinds.bpf.o");
+    const Result<Verdict> verdict = verify_file(WAGGLE_BINARY_DIR "/src/engine/support/hook_kinds.bpf.o");
     ASSERT_TRUE(verdict) << verdict.error().message;
     const auto xdp = std::find_if(verdict->programs.begin(), verdict->programs.end(),
                                   [](const VerifiedProgram& program) { return program.name == "on_xdp"; });
@@ -155,7 +239,7 @@ TEST(Verify, an_object_of_ayas_is_looked_at_like_any_other) {
 
 TEST(Verify, a_program_longer_than_the_kernel_takes_is_told_its_length) {
     const Result<Verdict> verdict =
-        verify_file(WAGGLE_BINARY_DIR "/src/kernel/long_objects/instructions_1000001.o");
+        verify_file(WAGGLE_BINARY_DIR "/src/engine/object/long_objects/instructions_1000001.o");
     ASSERT_TRUE(verdict) << verdict.error().message;
     ASSERT_EQ(verdict->programs.size(), 1u);
     ASSERT_TRUE(verdict->programs[0].rejection);

@@ -11,9 +11,9 @@
 #include <set>
 
 #include "base/text.h"
-#include "kernel/verifier_expression.h"
-#include "kernel/verifier_words.h"
 #include "tests/verifier/expectations.h"
+#include "verifier/expression.h"
+#include "verifier/words.h"
 
 namespace waggle {
 namespace {
@@ -105,6 +105,44 @@ TEST(Rejection, is_recorded_on_each_kernel) {
             if (log.find(kernel) != std::string::npos) programs.insert(program_of(log));
         EXPECT_GE(programs.size(), 20u) << kernel;
     }
+}
+
+TEST(SourceLines, give_the_whole_function_where_its_source_is_as_it_was) {
+    const std::string elf = file(WAGGLE_BINARY_DIR "/tests/verifier/record_not_given_back.bpf.o");
+    const SourceLines lines = SourceLines::open(bytes_of(std::string_view(elf)));
+    const std::optional<SourceLine> begin = lines.begin_of("on_exec");
+    ASSERT_TRUE(begin);
+    std::string all;
+    for (const SourceLine& line : lines.function_around(*begin)) all += line.text + "\n";
+    // The line information names no instruction of this line: only the file has it.
+    EXPECT_THAT(all, HasSubstr("#ifdef APPLIED"));
+    EXPECT_THAT(all, HasSubstr("bpf_ringbuf_submit(r, 0);"));
+    EXPECT_EQ(lines.first_parameter("on_exec"), "ctx");
+    EXPECT_EQ(lines.section_of("on_exec"), "raw_tp/sched_process_exec");
+    SourceLine elsewhere = *begin;
+    elsewhere.file = "/etc/passwd";
+    EXPECT_TRUE(lines.function_around(elsewhere).empty());
+}
+
+TEST(SourceLines, do_not_believe_a_source_that_was_changed_since) {
+    std::string elf = file(WAGGLE_BINARY_DIR "/tests/verifier/record_not_given_back.bpf.o");
+    // One line of the object's own information no longer stands in the file.
+    const std::size_t at = elf.find("bpf_ringbuf_submit(r, 0);");
+    ASSERT_NE(at, std::string::npos);
+    for (std::size_t each = at; each != std::string::npos;
+         each = elf.find("bpf_ringbuf_submit(r, 0);", each + 1))
+        elf[each + 19] = 'x';
+    const SourceLines lines = SourceLines::open(bytes_of(std::string_view(elf)));
+    const std::optional<SourceLine> begin = lines.begin_of("on_exec");
+    ASSERT_TRUE(begin);
+    EXPECT_TRUE(lines.function_around(*begin).empty());
+}
+
+TEST(SourceLines, know_the_length_of_an_array_by_its_name) {
+    const std::string elf = file(WAGGLE_BINARY_DIR "/tests/verifier/index_from_global_function.bpf.o");
+    const SourceLines lines = SourceLines::open(bytes_of(std::string_view(elf)));
+    EXPECT_EQ(lines.array_length("counts"), 12u);
+    EXPECT_EQ(lines.array_length("no_such_array"), std::nullopt);
 }
 
 struct Message {

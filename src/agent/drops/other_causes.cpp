@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: Apache-2.0
+// What was dropped elsewhere than in netfilter: by programs at devices and control groups, by routes, queues,
+// settings, or for what the packet itself is. What no object is found for is told with its reason and place.
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+#include "agent/drops/drop_cause.h"
+#include "agent/drops/sending_queue.h"
+#include "facts/firewall/firewall_packet.h"
+
+namespace waggle::agent {
+namespace {
+
+// Other rules say these (no listener, slow readers, full accept queues), or netfilter's judge does.
+constexpr std::string_view told_elsewhere[] = {"NETFILTER_DROP", "NO_SOCKET", "SOCKET_RCVBUFF",
+                                               "TCP_LISTEN_OVERFLOW", "SOCKET_BACKLOG"};
+// What the ends of connections, repetitions and reordered packets leave behind: the connection itself is
+// well, or over. And frames for others.
+constexpr std::string_view tails[] = {"TCP_RESET",
+                                      "TCP_CLOSE",
+                                      "TCP_INVALID_SEQUENCE",
+                                      "TCP_INVALID_END_SEQUENCE",
+                                      "TCP_INVALID_SYN",
+                                      "TCP_OVERWINDOW",
+                                      "TCP_INVALID_ACK_SEQUENCE",
+                                      "TCP_ABORT_ON_DATA",
+                                      "TCP_FASTOPEN",
+                                      "TCP_ACK_UNSENT_DATA",
+                                      "TCP_TOO_OLD_ACK",
+                                      "TCP_OLD_ACK",
+                                      "TCP_RFC7323_PAWS",
+                                      "TCP_RFC7323_TSECR",
+                                      "TCP_ZEROWINDOW",
+                                      "TCP_FLAGS",
+                                      "TCP_RFC7323_TW_PAWS",
+                                      "UNHANDLED_PROTO",
+                                      "OTHERHOST",
+                                      "IPV6_NDISC_FRAG",
+                                      "IPV6_NDISC_HOP_LIMIT"};
+
+template <std::size_t N>
+bool is_one_of(std::string_view word, const std::string_view (&list)[N]) {
+    return std::find(std::begin(list), std::end(list), word) != std::end(list);
+}
+
+struct PacketProgram {
+    std::string place, interface, kind, name, cgroup;
+    std::uint32_t netns = 0, ifindex = 0;
+    std::int64_t id = 0, preference = 0;
+    std::uint64_t cgroup_id = 0;
+    std::optional<std::int64_t> drops;
+};
+
+using Device = std::pair<std::uint32_t, std::uint32_t>;  // netns, ifindex
+
+class OtherJudge {
+  public:
+    OtherJudge(const DropInquiry& inquiry, std::vector<DropCause>& causes)
+        : inquiry_(inquiry), causes_(causes) {}
+
+    void judge() {
+        for (const Drop& drop : inquiry_.scene.drops())
+            if (is_loss(drop)) groups_[key_of(drop)].add(drop);
+        std::erase_if(groups_, [&](const auto& entry) {
+            return !is_enough(entry.second, inquiry_.window_seconds) || is_noise(entry.second);
+        });
+        if (groups_.empty()) return;  // then nothing of the machine is read
+        read_programs();
+        read_network();
+        for (const auto& [key, group] : groups_) tell(group);
+    }
+
+  private:
+    // By namespace, reason, device and direction; where the kernel gives no reason, its place stands for it.
+    using Key = std::tuple<std::uint32_t, std::string, std::uint32_t, std::string, std::string>;
+    static Key key_of(const Drop& drop) {
+        // What the kernel itself tells its neighbours (MLD, neighbour discovery) waits in the same queues as what
+        // programs send, and is none of it.
+        const bool own_talk = drop.reason.starts_with("QDISC") && drop.destination.starts_with("ff02:");
+        return {drop.netns, drop.reason, drop.ifindex, drop.direction,
+                drop.reason == "NOT_SPECIFIED" ? drop.function()
+                : own_talk                     ? "ff02:"
+                                               : std::string()};
+    }
+
+    bool is_loss(const Drop& drop) const {
+        if (is_one_of(drop.reason, told_elsewhere) || is_one_of(drop.reason, tails)) return false;
+        // Pieces that waited for the rest, without a device any more: each reassembly that ends gives them up,
+        // and so does a network namespace that ends.
+        if (drop.reason == "FRAG_REASM_TIMEOUT" && drop.netns == 0) return false;
+        const bool at_program = drop.reason == "XDP" || drop.reason == "TC_INGRESS" ||
+                                drop.reason == "TC_EGRESS" ||
+                                drop.function().find("xdp") != std::string::npos;
+        if (drop.protocol == "none" && !at_program && !drop.reason.starts_with("QDISC")) return false;
+        // For all or for a group, and nobody here wants it.
+        const auto type = inquiry_.scene.address_type(drop.netns, drop.destination);
+        return !(drop.direction == "in" && (type == 3 || type == 5));
+    }
+
+    // Sweeps over addresses behind this machine that nobody has; somebody who asks for the way (traceroute,
+    // mtr), which takes packets that end here on purpose.
+    bool is_noise(const DropGroup& group) const {
+        constexpr double of_a_traceroute_per_second = 3;
+        const Drop& first = *group.drops().front();
+        if (first.reason == "IP_INHDR" && first.function().find("forward") != std::string::npos &&
+            (group.asks_for_the_way() ||
+             group.packets_per_second(inquiry_.window_seconds) < of_a_traceroute_per_second))
+            return true;
+        return group.is_scattered() && (first.reason.starts_with("NEIGH") ||
+                                        first.reason == "IP_INNOROUTES" || first.reason == "IP_INADDRERRORS");
+    }
+
+    void read_programs() {
+        inquiry_.tables.each("packet_programs", [&](const TableRow& row) {
+            programs_.push_back({row.text("place"), row.text("interface"), row.text("kind"), row.text("name"),
+                                 row.text("cgroup"), static_cast<std::uint32_t>(row.number_or_0("netns")),
+                                 static_cast<std::uint32_t>(row.number_or_0("ifindex")),
+                                 row.number_or_0("program_id"), row.number_or_0("preference"),
+                                 static_cast<std::uint64_t>(row.number_or_0("cgroup_id")),
+                                 row.number("drops_delta")});
+        });
+        inquiry_.tables.each("cgroups", [&](const TableRow& row) {
+            cgroups_[static_cast<std::uint64_t>(row.number_or_0("cgroup_id"))] = row.text("path");
+        });
+    }
+
+    void read_network() {
+        const auto device = [](const TableRow& row) {
+            return Device{static_cast<std::uint32_t>(row.number_or_0("netns")),
+                          static_cast<std::uint32_t>(row.number_or_0("ifindex"))};
+        };
+        inquiry_.tables.each("qdiscs", [&](const TableRow& row) {
+            qdiscs_[device(row)].push_back(
+                {row.text("kind"), row.text("handle"), row.text("parent"), row.number_or_0("drops_delta")});
+        });
+        inquiry_.tables.each("interfaces",
+                             [&](const TableRow& row) { mtus_[device(row)] = row.number_or_0("mtu"); });
+        inquiry_.tables.each("sysctls", [&](const TableRow& row) {
+            sysctls_[{static_cast<std::uint32_t>(row.number_or_0("netns")), row.text("name")}] =
+                row.number_or_0("number");
+        });
+        inquiry_.tables.each("neighbours", [&](const TableRow& row) {
+            neighbours_[{static_cast<std::uint32_t>(row.number_or_0("netns")), row.text("address")}] =
+                row.text("state");
+        });
+    }
+
+    void tell(const DropGroup& group) {
+        DropCause cause;
+        const Drop& first = *group.drops().front();
+        cause["severity"] = "warning";
+        cause["confidence"] = "high";
+        cause["reason"] = first.reason;
+        cause["function"] = first.function();
+        group.describe(cause, inquiry_.window_seconds);
+        group.name_owner(cause, inquiry_.scene);
+        name_devices(cause, first);
+        if (!name_cause(cause, group, first)) {
+            cause["kind"] = "other";
+            cause["confidence"] = "low";
+            cause["severity"] = group.packets_per_second(inquiry_.window_seconds) >= 10 ? "warning" : "note";
+        }
+        causes_.push_back(std::move(cause));
+    }
+
+    // Of what is dropped at a device (skb->dev), that is the device; of what is dropped between two, the one
+    // it came by.
+    void name_devices(DropCause& cause, const Drop& drop) const {
+        if (drop.reason == "TC_EGRESS" || drop.reason.starts_with("QDISC")) {
+            if (!drop.device.empty()) cause["out_device"] = drop.device;
+            return;
+        }
+        if (drop.reason == "TC_INGRESS" || drop.reason == "XDP" || drop.samples.empty()) return;
+        const DropSample& sample = drop.samples.front();
+        if (sample.in_ifindex && drop.direction != "out") {
+            const std::string device = inquiry_.scene.interface(drop.netns, sample.in_ifindex);
+            if (!device.empty()) cause["device"] = device;
+        }
+        if (sample.out_ifindex && drop.direction != "in")
+            cause["out_device"] = inquiry_.scene.interface(drop.netns, sample.out_ifindex);
+    }
+
+    bool name_cause(DropCause& cause, const DropGroup& group, const Drop& first) {
+        const std::string& reason = first.reason;
+        const std::string function = first.function();
+        if (reason == "IP_RPFILTER") return name_rp_filter(cause, first);
+        if (reason == "XDP" || function.find("xdp") != std::string::npos)
+            return name_program(cause, first, "xdp", "xdp");
+        if (reason == "TC_INGRESS") return name_program(cause, first, "tc ingress", "tc");
+        if (reason == "TC_EGRESS") return name_program(cause, first, "tc egress", "tc");
+        if (reason == "SOCKET_FILTER") return name_cgroup_program(cause, group);
+        if (reason == "BPF_CGROUP_EGRESS") return name_egress_program(cause, group);
+        if (reason.starts_with("QDISC")) return name_qdisc(cause, group, first);
+        if (reason == "PKT_TOO_BIG") return name_mtu(cause, group, first);
+        if (reason.starts_with("NEIGH") || function == "neigh_invalidate")
+            return name_neighbour(cause, group, first);
+        if (reason.ends_with("_CSUM")) return name_checksum(cause);
+        if (reason == "IP_INHDR" && function.find("forward") != std::string::npos)
+            return name_ttl(cause, group);
+        if (function == "ip_error" || function == "ip6_pkt_drop" || function.starts_with("dst_discard"))
+            return name_route(cause, group, first);
+        return false;
+    }
+
+    // The stricter of the two settings holds.
+    bool name_rp_filter(DropCause& cause, const Drop& drop) const {
+        const std::string device = drop.device;
+        const std::string all = "net.ipv4.conf.all.rp_filter";
+        const std::string own = "net.ipv4.conf." + device + ".rp_filter";
+        const auto value = [&](const std::string& name) {
+            const auto found = sysctls_.find({drop.netns, name});
+            return found == sysctls_.end() ? std::int64_t{0} : found->second;
+        };
+        const std::int64_t in_force = std::max(value(all), value(own));
+        if (in_force == 0) return false;  // set back since, or not known
+        cause["kind"] = "reverse path";
+        cause["sysctl"] = value(all) >= value(own) ? all : own;
+        cause["sysctl_value"] = std::to_string(in_force);
+        cause["own_sysctl"] = own;
+        // Where this machine would send the answer.
+        if (const Route* back = route_to(drop.netns, drop.source)) {
+            if (!back->interface.empty() && back->interface != device) cause["back_device"] = back->interface;
+            cause["route"] = back->destination;
+        }
+        return true;
+    }
+
+    std::vector<const PacketProgram*> programs_at(const Drop& drop, std::string_view place) const {
+        std::vector<const PacketProgram*> found;
+        for (const PacketProgram& program : programs_)
+            if (program.place == place && program.netns == drop.netns && program.ifindex == drop.ifindex)
+                found.push_back(&program);
+        return found;
+    }
+
+    void put_program(DropCause& cause, const PacketProgram& program) const {
+        cause["program"] = program.name;
+        if (program.id) cause["program_id"] = program.id;
+        cause["program_kind"] = program.kind;
+        if (program.preference) cause["preference"] = program.preference;
+    }
+
+    bool name_program(DropCause& cause, const Drop& drop, std::string_view place, const char* kind) const {
+        std::vector<const PacketProgram*> found = programs_at(drop, place);
+        cause["place"] = std::string(place);
+        if (found.empty()) return false;
+        cause["kind"] = kind;
+        // The kernel says that a program at this place of this device did it; not one that counts its drops
+        // and counted none.
+        const std::size_t all = found.size();
+        std::erase_if(found, [](const PacketProgram* one) { return one->drops && *one->drops == 0; });
+        if (all > 1) cause["suspects"] = static_cast<std::int64_t>(found.size());
+        if (found.size() == 1)
+            put_program(cause, *found.front());
+        else
+            cause["confidence"] = "medium";
+        return true;
+    }
+
+    // The kernel says "socket filter" for the socket's own filter too, so that is looked at first.
+    bool name_cgroup_program(DropCause& cause, const DropGroup& group) const {
+        for (const Drop* drop : group.drops())
+            for (const DropSample& sample : drop->samples)
+                if (sample.socket_filter) {
+                    cause["kind"] = "socket filter";
+                    return true;
+                }
+        return name_program_of_cgroup(cause, group, "cgroup ingress");
+    }
+    bool name_egress_program(DropCause& cause, const DropGroup& group) const {
+        return name_program_of_cgroup(cause, group, "cgroup egress");
+    }
+
+    bool name_program_of_cgroup(DropCause& cause, const DropGroup& group, std::string_view place) const {
+        const Drop& first = *group.drops().front();
+        if (first.samples.empty()) return false;
+        for (const Drop* drop : group.drops())
+            if (drop->cgroup_id != first.cgroup_id) return false;
+        const auto path = cgroups_.find(first.cgroup_id);
+        if (path == cgroups_.end()) return false;
+        std::vector<const PacketProgram*> found;
+        for (const PacketProgram& program : programs_) {
+            const bool above = program.cgroup == "/" || path->second == program.cgroup ||
+                               path->second.starts_with(program.cgroup + "/");
+            if (program.place == place && above) found.push_back(&program);
+        }
+        if (found.empty()) return false;
+        cause["kind"] = "cgroup program";
+        cause["confidence"] = "medium";
+        cause["cgroup"] = path->second;
+        cause["suspects"] = static_cast<std::int64_t>(found.size());
+        // Such programs count nothing, and on some kernels a security module refuses under the same reason: being the
+        // only one there convicts none.
+        std::string names;
+        for (const PacketProgram* program : found) {
+            names += (names.empty() ? "" : ", ") + program->name + (program->name.empty() ? "id " : " (id ") +
+                     std::to_string(program->id) + (program->name.empty() ? "" : ")");
+            if (program->cgroup != path->second) names += " of " + program->cgroup;
+        }
+        cause["suspect_names"] = names;
+        if (found.size() == 1) cause["suspect_id"] = found.front()->id;
+        return true;
+    }
+
+    bool name_qdisc(DropCause& cause, const DropGroup& group, const Drop& first) const {
+        const auto found = qdiscs_.find({first.netns, first.ifindex});
+        if (found == qdiscs_.end()) return false;
+        const std::vector<DroppingQueue> queues =
+            dropping_queues(found->second, group.packets(), first.reason);
+        if (queues.empty()) return false;
+        cause["kind"] = "queue";
+        if (queues.size() > 1) {
+            cause["queues"] = static_cast<std::int64_t>(queues.size());
+            std::string names;
+            for (const DroppingQueue& queue : queues)
+                names += (names.empty() ? "" : "; ") + name_of(queue) + " " + std::to_string(queue.counted);
+            cause["queue_names"] = names;
+            return true;
+        }
+        const DroppingQueue& queue = queues.front();
+        cause["qdisc"] = queue.kind;
+        cause["qdisc_handle"] = queue.handle;
+        cause["qdisc_parent"] = queue.parent;
+        cause["qdisc_class"] = queue.class_name;
+        cause["class_kind"] = queue.class_kind;
+        cause["class_handle"] = queue.class_handle;
+        cause["counted"] = queue.counted;
+        if (queue.why == DroppingQueue::Why::full) cause["queue_full"] = std::int64_t{1};
+        if (queue.why == DroppingQueue::Why::oversized) cause["oversized"] = std::int64_t{1};
+        if (queue.why == DroppingQueue::Why::itself) cause["not_inner"] = std::int64_t{1};
+        return true;
+    }
+
+    static std::string name_of(const DroppingQueue& queue) {
+        std::string name = queue.kind;
+        if (!queue.handle.empty()) name += " " + queue.handle;
+        if (!queue.class_name.empty()) name += " of " + queue.class_kind + " class " + queue.class_name;
+        return name;
+    }
+
+    bool name_mtu(DropCause& cause, const DropGroup& group, const Drop& first) const {
+        std::uint32_t largest = 0;
+        for (const Drop* drop : group.drops())
+            for (const DropSample& sample : drop->samples) largest = std::max(largest, sample.length);
+        if (first.samples.empty()) return false;
+        const auto mtu = mtus_.find({first.netns, first.samples.front().out_ifindex});
+        if (mtu == mtus_.end() || largest <= mtu->second) return false;
+        cause["kind"] = "too big";
+        cause["mtu_bytes"] = mtu->second;
+        cause["largest_bytes"] = static_cast<std::int64_t>(largest);
+        return true;
+    }
+
+    bool name_neighbour(DropCause& cause, const DropGroup& group, const Drop& first) const {
+        std::string next;
+        for (const Drop* drop : group.drops()) {
+            const Route* route = route_to(first.netns, drop->destination);
+            const std::string hop = route && !route->gateway.empty() ? route->gateway : drop->destination;
+            if (!next.empty() && hop != next) next = "many";
+            if (next.empty()) next = hop;
+        }
+        const auto state = neighbours_.find({first.netns, next});
+        const bool silent =
+            state != neighbours_.end() && (state->second == "FAILED" || state->second == "INCOMPLETE");
+        // A full queue alone only says that it was asked; who does not answer shows in the table.
+        if (first.reason != "NEIGH_FAILED" && !silent) return false;
+        cause["kind"] = "neighbour";
+        if (next == "many") return true;
+        cause["neighbour"] = next;
+        if (state != neighbours_.end()) cause["neighbour_state"] = state->second;
+        return true;
+    }
+
+    static bool name_checksum(DropCause& cause) {
+        cause["kind"] = "checksum";
+        return true;
+    }
+
+    static bool name_ttl(DropCause& cause, const DropGroup& group) {
+        bool any = false;
+        for (const Drop* drop : group.drops())
+            for (const DropSample& sample : drop->samples) {
+                if (sample.ttl > 1) return false;
+                any |= sample.ttl == 1;
+            }
+        if (!any) return false;
+        cause["kind"] = "hop limit";
+        return true;
+    }
+
+    bool name_route(DropCause& cause, const DropGroup& group, const Drop& first) const {
+        const Route* dropping = nullptr;
+        for (const Drop* drop : group.drops()) {
+            const Route* route = route_to(first.netns, drop->destination);
+            if (!route ||
+                (route->kind != "blackhole" && route->kind != "unreachable" && route->kind != "prohibit"))
+                return false;
+            if (dropping && dropping != route) return false;
+            dropping = route;
+        }
+        cause["kind"] = "route";
+        cause["route_kind"] = dropping->kind;
+        cause["route"] = dropping->destination;
+        cause["route_protocol"] = dropping->protocol;
+        cause["route_table"] = dropping->table;
+        return true;
+    }
+
+    const Route* route_to(std::uint32_t netns, const std::string& address) const {
+        return inquiry_.scene.route_to(netns, address);
+    }
+
+    const DropInquiry& inquiry_;
+    std::vector<DropCause>& causes_;
+    std::map<Key, DropGroup> groups_;
+    std::vector<PacketProgram> programs_;
+    std::map<std::uint64_t, std::string> cgroups_;
+    std::map<Device, std::vector<Qdisc>> qdiscs_;
+    std::map<Device, std::int64_t> mtus_;
+    std::map<std::pair<std::uint32_t, std::string>, std::int64_t> sysctls_;
+    std::map<std::pair<std::uint32_t, std::string>, std::string> neighbours_;
+};
+
+}  // namespace
+
+void judge_others(const DropInquiry& inquiry, std::vector<DropCause>& causes) {
+    OtherJudge(inquiry, causes).judge();
+}
+
+}  // namespace waggle::agent

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "base/text.h"
+#include "facts/makers.h"
+#include "facts/sockets/socket_owners.h"
+#include "facts/testing/fact_rows.h"
+#include "facts/testing/netns_process.h"
+#include "waggle/owned_fd.h"
+
+namespace waggle::facts {
+namespace {
+
+TEST(MachineKernel, interfaces_of_another_namespace_have_their_state_and_counts) {
+    const NetnsProcess inside([] {
+        const int receiver = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        const sockaddr_in address = loopback_address(9000);
+        if (::bind(receiver, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return 1;
+        send_udp(9000, 6, 10);
+        return std::system(
+            "ip link add wg-a type veth peer name wg-b && ip addr add 192.0.2.1/24 dev wg-a && "
+            "ip link set wg-a mtu 1400 up && ip link set wg-b up");
+    });
+    const auto rows = fact_rows(*make_interfaces({}));
+    const FactRow veth = only_row(rows, {{"netns", inside.inode()}, {"name", "wg-a"}});
+    EXPECT_EQ(veth.at("kind"), "veth");
+    EXPECT_EQ(veth.at("mtu"), "1400");
+    EXPECT_EQ(veth.at("up"), "1");
+    EXPECT_EQ(veth.at("state"), "up");
+    const FactRow lo = only_row(rows, {{"netns", inside.inode()}, {"name", "lo"}});
+    EXPECT_EQ(lo.at("rx_packets"), "6");
+    EXPECT_EQ(lo.at("rx_bytes"), std::to_string(6 * (20 + 8 + 10)));
+}
+
+TEST(MachineKernel, network_namespaces_say_how_to_enter_them) {
+    const NetnsProcess inside([] { return 0; });
+    const auto rows = fact_rows(*make_network_namespaces({}));
+    const FactRow row = only_row(rows, {{"netns", inside.inode()}});
+    EXPECT_EQ(row.at("path"), inside.path("ns/net"));
+    EXPECT_EQ(row.at("pid"), inside.pid());
+    EXPECT_EQ(row.at("comm"), "netns-child");
+    EXPECT_EQ(row.at("processes"), "1");
+    EXPECT_EQ(row.at("own"), "0");
+    const FactRow own = only_row(rows, {{"own", "1"}});
+    EXPECT_EQ("net:[" + own.at("netns") + "]", std::filesystem::read_symlink("/proc/self/ns/net").string());
+}
+
+TEST(MachineKernel, routes_neighbours_and_queues_of_another_namespace_are_read) {
+    const NetnsProcess inside([] {
+        return std::system(
+            "ip link add wg-a type veth peer name wg-b && ip addr add 192.0.2.1/24 dev wg-a && "
+            "ip link set wg-a up && ip link set wg-b up && ip route add 198.51.100.0/24 via 192.0.2.9 metric "
+            "7 && "
+            "ip route add blackhole 203.0.113.0/24 && ip neigh add 192.0.2.9 lladdr 02:00:00:00:00:09 dev "
+            "wg-a && "
+            "ip neigh add 192.0.2.10 nud failed dev wg-a && tc qdisc add dev wg-a root handle 5: pfifo limit "
+            "17");
+    });
+    const auto routes = fact_rows(*make_routes({}));
+    const FactRow route = only_row(routes, {{"netns", inside.inode()}, {"destination", "198.51.100.0/24"}});
+    EXPECT_EQ(route.at("gateway"), "192.0.2.9");
+    EXPECT_EQ(route.at("interface"), "wg-a");
+    EXPECT_EQ(route.at("metric"), "7");
+    EXPECT_EQ(route.at("kind"), "unicast");
+    EXPECT_EQ(route.at("route_table"), "254");
+    const FactRow hole = only_row(routes, {{"netns", inside.inode()}, {"destination", "203.0.113.0/24"}});
+    EXPECT_EQ(hole.at("kind"), "blackhole");
+    EXPECT_FALSE(hole.contains("gateway"));
+
+    const auto neighbours = fact_rows(*make_neighbours({}));
+    const FactRow good = only_row(neighbours, {{"netns", inside.inode()}, {"address", "192.0.2.9"}});
+    EXPECT_EQ(good.at("link_address"), "02:00:00:00:00:09");
+    EXPECT_EQ(good.at("state"), "PERMANENT");
+    EXPECT_EQ(only_row(neighbours, {{"netns", inside.inode()}, {"address", "192.0.2.10"}}).at("state"),
+              "FAILED");
+
+    const FactRow queue =
+        only_row(fact_rows(*make_qdiscs({})), {{"netns", inside.inode()}, {"kind", "pfifo"}});
+    EXPECT_EQ(queue.at("interface"), "wg-a");
+    EXPECT_EQ(queue.at("handle"), "5:");
+    EXPECT_EQ(queue.at("parent"), "root");
+    EXPECT_EQ(queue.at("limit_packets"), "17");
+}
+
+TEST(MachineKernel, a_program_loaded_here_is_among_the_bpf_programs_with_its_owner) {
+    Procfs proc("/proc");
+    SocketOwners owners;
+    SocketOwners::Owners none;
+    ASSERT_TRUE(owners.find_by_kernel(proc, none));
+    const std::string pid = std::to_string(::getpid());
+    const FactRow program = only_row(fact_rows(*make_bpf_programs({})), {{"pid", pid}, {"name", "on_file"}});
+    EXPECT_EQ(program.at("kind"), "tracing");
+    EXPECT_GT(std::stoull(program.at("memory_bytes")), 0u);
+    EXPECT_GT(std::stoull(program.at("verified_instructions")), 0u);
+    const FactRow link = only_row(fact_rows(*make_bpf_links({})), {{"pid", pid}});
+    EXPECT_EQ(link.at("program_id"), program.at("id"));
+    EXPECT_EQ(link.at("attached_to"), "iterator task_file");
+    for (const FactRow& map : fact_rows(*make_bpf_maps({}))) EXPECT_GT(std::stoull(map.at("id")), 0u);
+}
+
+TEST(MachineKernel, a_deleted_file_that_is_open_is_found) {
+    char name[] = "/tmp/waggle-open-XXXXXX";
+    const OwnedFd fd(::mkstemp(name));
+    ::unlink(name);
+    const FactRow row = only_row(fact_rows(*make_open_files({})),
+                                 {{"pid", std::to_string(::getpid())}, {"fd", std::to_string(fd.get())}});
+    EXPECT_EQ(row.at("path"), name);
+    EXPECT_EQ(row.at("deleted"), "1");
+}
+
+TEST(MachineKernel, a_setting_is_read_in_each_namespace) {
+    const NetnsProcess inside([] { return std::system("sysctl -qw net.ipv4.ip_default_ttl=77"); });
+    const auto rows = fact_rows(*make_sysctls({}));
+    EXPECT_EQ(only_row(rows, {{"netns", inside.inode()}, {"name", "net.ipv4.ip_default_ttl"}}).at("number"),
+              "77");
+    // A namespace has this one from the machine, or is shown the machine's.
+    const auto limit = read_file("/proc/sys/net/core/rmem_max");
+    ASSERT_TRUE(limit);
+    EXPECT_EQ(only_row(rows, {{"netns", inside.inode()}, {"name", "net.core.rmem_max"}}).at("value"),
+              trim(*limit));
+}
+
+TEST(MachineKernel, this_process_is_among_the_processes) {
+    ::prctl(PR_SET_NAME, "facts-test");
+    const auto rows = fact_rows(*make_processes({}));
+    const FactRow row = only_row(rows, {{"pid", std::to_string(::getpid())}});
+    EXPECT_EQ(row.at("comm"), "facts-test");
+    EXPECT_EQ(row.at("exe"), std::filesystem::read_symlink("/proc/self/exe").string());
+    EXPECT_EQ(row.at("parent_pid"), std::to_string(::getppid()));
+    EXPECT_EQ(row.at("state"), "R");
+    EXPECT_GT(std::stoull(row.at("rss_bytes")), 100'000u);
+    const FactRow kthreadd = only_row(rows, {{"pid", "2"}});
+    EXPECT_EQ(kthreadd.at("kernel_thread"), "1");
+    EXPECT_EQ(kthreadd.at("exe"), "");
+}
+
+class LoopDevice {
+  public:
+    LoopDevice() {
+        char name[] = "/tmp/waggle-image-XXXXXX";
+        ::close(::mkstemp(name));
+        image_ = name;
+        std::filesystem::resize_file(image_, 8u << 20);
+        FILE* pipe = ::popen(("losetup --find --show " + image_).c_str(), "r");
+        char line[64] = "";
+        EXPECT_NE(std::fgets(line, sizeof line, pipe), nullptr);
+        ::pclose(pipe);
+        device_ = trim(line);
+    }
+    ~LoopDevice() {
+        EXPECT_EQ(std::system(("losetup -d " + device_).c_str()), 0);
+        std::filesystem::remove(image_);
+    }
+    std::string name() const { return device_.substr(5); }
+    const std::string& image() const { return image_; }
+
+  private:
+    std::string image_, device_;
+};
+
+TEST(MachineKernel, a_loop_device_names_the_file_behind_it) {
+    const LoopDevice loop;
+    const FactRow row = only_row(fact_rows(*make_block_devices({})), {{"name", loop.name()}});
+    EXPECT_EQ(row.at("backing_file"), loop.image());
+    EXPECT_EQ(row.at("size_bytes"), std::to_string(8u << 20));
+    EXPECT_TRUE(row.at("device").starts_with("7:"));
+}
+
+}  // namespace
+}  // namespace waggle::facts

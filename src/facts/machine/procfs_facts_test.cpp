@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+// Facts read from trees that look like /proc and /sys.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "facts/makers.h"
+#include "facts/testing/fact_rows.h"
+#include "host/procfs.h"
+
+namespace waggle::facts {
+namespace {
+
+class Tree {
+  public:
+    Tree() {
+        char name[] = "/tmp/waggle-tree-XXXXXX";
+        root_ = ::mkdtemp(name);
+        std::filesystem::create_directories(root_ + "/proc/thread-self/ns");
+        std::filesystem::create_symlink("net:[4026531833]", root_ + "/proc/thread-self/ns/net");
+    }
+    ~Tree() { std::filesystem::remove_all(root_); }
+
+    void file(const std::string& path, const std::string& text) {
+        const std::filesystem::path whole = root_ + "/" + path;
+        std::filesystem::create_directories(whole.parent_path());
+        std::ofstream(whole) << text;
+    }
+    void link(const std::string& path, const std::string& target) {
+        const std::filesystem::path whole = root_ + "/" + path;
+        std::filesystem::create_directories(whole.parent_path());
+        std::filesystem::create_symlink(target, whole);
+    }
+    Roots roots() const {
+        return {root_ + "/proc", root_ + "/sys", root_ + "/run", root_ + "/sys/fs/cgroup"};
+    }
+
+  private:
+    std::string root_;
+};
+
+constexpr auto nginx_stat =
+    "812 (nginx) S 1 812 812 0 -1 4194560 300 0 2 0 150 50 0 0 20 0 4 0 12345 8192000 100 "
+    "18446744073709551615\n";
+
+TEST(Processes, a_process_is_read_from_its_files) {
+    Tree tree;
+    tree.file("proc/812/stat", nginx_stat);
+    tree.link("proc/812/exe", "/usr/sbin/nginx");
+    tree.file("proc/812/cgroup", "0::/system.slice/nginx.service\n");
+    tree.file("proc/812/cmdline", std::string("nginx: master\0-g\0x y\0\0", 21));
+    tree.link("proc/812/cwd", "/srv/www");
+    const auto fact = make_processes(tree.roots());
+    const FactRow row = only_row(fact_rows(*fact), {{"pid", "812"}});
+    EXPECT_EQ(row.at("comm"), "nginx");
+    EXPECT_EQ(row.at("exe"), "/usr/sbin/nginx");
+    EXPECT_EQ(row.at("parent_pid"), "1");
+    EXPECT_EQ(row.at("state"), "S");
+    EXPECT_EQ(row.at("threads"), "4");
+    EXPECT_EQ(row.at("cpu_ns"), "2000000000");
+    EXPECT_EQ(row.at("start_ns"), "123450000000");
+    EXPECT_EQ(row.at("rss_bytes"), std::to_string(100 * ::sysconf(_SC_PAGESIZE)));
+    EXPECT_EQ(row.at("cgroup"), "/system.slice/nginx.service");
+    EXPECT_EQ(row.at("arguments"), "nginx: master -g x y");
+    EXPECT_EQ(row.at("directory"), "/srv/www");
+    EXPECT_EQ(row.at("session_id"), "812");
+    EXPECT_EQ(row.at("terminal"), "0");
+}
+
+TEST(Processes, what_has_a_terminal_is_told_from_what_has_none) {
+    Tree tree;
+    tree.file("proc/9/stat",
+              "9 (bash) S 1 9 9 34816 9 4194560 300 0 2 0 150 50 0 0 20 0 1 0 12345 8192000 100 1\n");
+    const FactRow row = only_row(fact_rows(*make_processes(tree.roots())), {{"pid", "9"}});
+    EXPECT_EQ(row.at("terminal"), "1");
+    EXPECT_EQ(row.at("session_id"), "9");
+}
+
+TEST(Processes, a_name_may_hold_blanks_and_parentheses) {
+    ProcessStat stat;
+    ASSERT_TRUE(
+        parse_stat("7 (a) b (c) R 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23", stat));
+    EXPECT_EQ(stat.comm, "a) b (c");
+    EXPECT_EQ(stat.state, 'R');
+}
+
+TEST(Processes, a_line_that_is_cut_is_no_process) {
+    const std::string whole = nginx_stat;
+    ProcessStat stat;
+    for (std::size_t cut = 0; cut < whole.find(" 8192000"); ++cut)
+        EXPECT_FALSE(parse_stat(whole.substr(0, cut), stat)) << cut;
+}
+
+TEST(Processes, a_tree_without_processes_is_an_error) {
+    Tree tree;
+    const auto read = make_processes(tree.roots())->read([](const Row&) {});
+    ASSERT_FALSE(read);
+    EXPECT_NE(read.error().message.find("/proc"), std::string::npos);
+}
+
+TEST(NetCounters, counters_have_the_names_that_nstat_gives_them) {
+    Tree tree;
+    tree.file("proc/thread-self/net/snmp",
+              "Udp: InDatagrams RcvbufErrors\nUdp: 10 312\nTcp: MaxConn\nTcp: -1\n");
+    tree.file("proc/thread-self/net/netstat", "TcpExt: ListenOverflows ListenDrops\nTcpExt: 5 6\n");
+    tree.file("proc/thread-self/net/snmp6", "Ip6InDiscards                   \t7\n");
+    const auto fact = make_net_counters(tree.roots());
+    const auto rows = fact_rows(*fact);
+    EXPECT_EQ(rows.size(), 6u);
+    EXPECT_EQ(only_row(rows, {{"name", "UdpRcvbufErrors"}}).at("value"), "312");
+    EXPECT_EQ(only_row(rows, {{"name", "TcpMaxConn"}}).at("value"), "-1");
+    EXPECT_EQ(only_row(rows, {{"name", "TcpExtListenOverflows"}}).at("value"), "5");
+    EXPECT_EQ(only_row(rows, {{"name", "Ip6InDiscards"}}).at("netns"), "4026531833");
+}
+
+TEST(NetCounters, lines_that_do_not_pair_end_the_reading) {
+    Tree tree;
+    tree.file("proc/thread-self/net/snmp", "Udp: A B C\nUdp: 1\nTcp: A\nIp: 1\nUdp: A\nUdp: 3\n");
+    const auto rows = fact_rows(*make_net_counters(tree.roots()));
+    ASSERT_EQ(rows.size(), 1u);
+    EXPECT_EQ(rows[0].at("name"), "UdpA");
+}
+
+TEST(Sysctls, a_setting_has_its_text_and_its_first_number) {
+    Tree tree;
+    tree.file("proc/sys/net/ipv4/tcp_rmem", "4096\t131072\t6291456\n");
+    tree.file("proc/sys/net/ipv4/tcp_congestion_control", "cubic\n");
+    tree.file("proc/sys/vm/dirty_ratio", "20\n");
+    const auto rows = fact_rows(*make_sysctls(tree.roots()));
+    ASSERT_EQ(rows.size(), 3u);
+    const FactRow rmem = only_row(rows, {{"name", "net.ipv4.tcp_rmem"}});
+    EXPECT_EQ(rmem.at("value"), "4096 131072 6291456");
+    EXPECT_EQ(rmem.at("number"), "4096");
+    EXPECT_EQ(rmem.at("netns"), "4026531833");
+    EXPECT_FALSE(only_row(rows, {{"name", "net.ipv4.tcp_congestion_control"}}).contains("number"));
+    EXPECT_EQ(only_row(rows, {{"name", "vm.dirty_ratio"}}).at("netns"), "0");
+}
+
+TEST(BlockDevices, disks_partitions_and_loops_are_rows) {
+    Tree tree;
+    tree.file("sys/block/sda/dev", "8:0\n");
+    tree.file("sys/block/sda/size", "2048\n");
+    tree.file("sys/block/sda/inflight", "       3       17\n");
+    tree.file("sys/block/sda/queue/scheduler", "none [mq-deadline] bfq\n");
+    tree.file("sys/block/sda/queue/nr_requests", "64\n");
+    tree.file("sys/block/sda/queue/rotational", "1\n");
+    tree.file("sys/block/sda/queue/max_sectors_kb", "1280\n");
+    tree.file("sys/block/sda/queue/max_segments", "4\n");
+    tree.file("sys/block/loop0/queue/max_sectors_kb", "1280\n");
+    tree.file("sys/block/loop0/queue/max_segments", "65535\n");
+    tree.file("sys/block/sda/sda1/dev", "8:1\n");
+    tree.file("sys/block/sda/sda1/partition", "1\n");
+    tree.file("sys/block/sda/sda1/size", "1024\n");
+    tree.file("sys/block/loop0/dev", "7:0\n");
+    tree.file("sys/block/loop0/loop/backing_file", "/srv/image file\n");
+    tree.file("proc/self/mountinfo",
+              "22 1 8:1 / /srv/my\\040data rw - ext4 /dev/sda1 rw\n30 1 0:44 / /b rw shared:1 - btrfs "
+              "/dev/loop0 rw\n");
+    const auto rows = fact_rows(*make_block_devices(tree.roots()));
+    ASSERT_EQ(rows.size(), 3u);
+    const FactRow disk = only_row(rows, {{"name", "sda"}});
+    EXPECT_EQ(disk.at("device"), "8:0");
+    EXPECT_EQ(disk.at("size_bytes"), "1048576");
+    EXPECT_EQ(disk.at("scheduler"), "mq-deadline");
+    EXPECT_EQ(disk.at("queue_depth"), "64");
+    EXPECT_EQ(disk.at("rotational"), "1");
+    EXPECT_EQ(disk.at("largest_request_bytes"), std::to_string(4 * ::sysconf(_SC_PAGESIZE)));
+    EXPECT_EQ(disk.at("in_flight_reads"), "3");
+    EXPECT_EQ(disk.at("in_flight_writes"), "17");
+    const FactRow part = only_row(rows, {{"name", "sda1"}});
+    EXPECT_EQ(part.at("parent"), "sda");
+    EXPECT_EQ(part.at("mounted_at"), "/srv/my data");
+    const FactRow loop = only_row(rows, {{"name", "loop0"}});
+    EXPECT_EQ(loop.at("backing_file"), "/srv/image file");
+    EXPECT_EQ(loop.at("mounted_at"), "/b");
+    EXPECT_EQ(loop.at("largest_request_bytes"), "1310720");
+}
+
+TEST(BlockDevices, a_system_without_them_is_an_error) {
+    Tree tree;
+    EXPECT_FALSE(make_block_devices(tree.roots())->read([](const Row&) {}));
+}
+
+TEST(Mounts, a_mount_has_its_place_source_and_options) {
+    Tree tree;
+    tree.file("proc/self/mountinfo",
+              "22 1 8:1 / /srv/my\\040data rw,noatime shared:1 - ext4 /dev/sda1 rw\n"
+              "23 1 8:2 /sub /ro rw - xfs /dev/sda2 ro\nnonsense\n1 2 3:4 / / rw - ext4\n");
+    const auto rows = fact_rows(*make_mounts(tree.roots()));
+    ASSERT_EQ(rows.size(), 2u);
+    const FactRow data = only_row(rows, {{"mounted_at", "/srv/my data"}});
+    EXPECT_EQ(data.at("source"), "/dev/sda1");
+    EXPECT_EQ(data.at("kind"), "ext4");
+    EXPECT_EQ(data.at("device"), "8:1");
+    EXPECT_EQ(data.at("options"), "rw,noatime");
+    EXPECT_EQ(data.at("read_only"), "0");
+    EXPECT_EQ(only_row(rows, {{"root", "/sub"}}).at("read_only"), "1");
+}
+
+TEST(Cgroups, a_group_has_its_limits_and_use) {
+    Tree tree;
+    tree.file("sys/fs/cgroup/cgroup.controllers", "cpu memory\n");
+    tree.file("sys/fs/cgroup/cgroup.procs", "1\n");
+    const std::string group = "sys/fs/cgroup/system.slice/nginx.service/";
+    tree.file(group + "cpu.stat", "usage_usec 2500\nuser_usec 1\nnr_throttled 4\nthrottled_usec 9\n");
+    tree.file(group + "cpu.max", "150000 100000\n");
+    tree.file(group + "memory.current", "4096\n");
+    tree.file(group + "memory.max", "max\n");
+    tree.file(group + "memory.high", "8192\n");
+    tree.file(group + "memory.events", "low 0\noom 3\noom_kill 2\n");
+    tree.file(group + "pids.current", "5\n");
+    const auto rows = fact_rows(*make_cgroups(tree.roots()));
+    ASSERT_EQ(rows.size(), 3u);
+    const FactRow row = only_row(rows, {{"path", "/system.slice/nginx.service"}});
+    EXPECT_EQ(row.at("cpu_ns"), "2500000");
+    EXPECT_EQ(row.at("throttled_times"), "4");
+    EXPECT_EQ(row.at("throttled_ns"), "9000");
+    EXPECT_EQ(row.at("cpu_limit"), "1.5");
+    EXPECT_EQ(row.at("memory_bytes"), "4096");
+    EXPECT_FALSE(row.contains("memory_limit_bytes")) << "max is no limit";
+    EXPECT_EQ(row.at("memory_high_bytes"), "8192");
+    EXPECT_EQ(row.at("oom_kills"), "2");
+    EXPECT_EQ(row.at("processes"), "5");
+    EXPECT_FALSE(row.contains("processes_limit"));
+    EXPECT_FALSE(only_row(rows, {{"path", "/"}}).contains("memory_bytes"));
+}
+
+TEST(Cgroups, a_machine_without_version_2_has_none) {
+    Tree tree;
+    EXPECT_TRUE(fact_rows(*make_cgroups(tree.roots())).empty());
+}
+
+TEST(IoLimits, a_group_of_version_2_has_a_row_for_each_side_that_is_limited) {
+    Tree tree;
+    tree.file("sys/fs/cgroup/cgroup.controllers", "io\n");
+    tree.file("sys/fs/cgroup/cgroup.procs", "1\n");
+    const std::string group = "sys/fs/cgroup/backup.slice/";
+    tree.file(group + "io.max",
+              "8:0 rbps=1048576 wbps=max riops=max wiops=max\n8:16 rbps=max wbps=max riops=max wiops=50\n");
+    tree.file(group + "io.stat",
+              "8:0 rbytes=4096 wbytes=8 rios=3 wios=1 dbytes=0 dios=0\n7:1 rbytes=1 wbytes=1 rios=1 "
+              "wios=1\n8:16\n");
+    tree.file(group + "io.pressure",
+              "some avg10=9.00 avg60=1.00 avg300=0.00 total=2500\nfull avg10=0.00 total=7\n");
+    const auto rows = fact_rows(*make_io_limits(tree.roots()));
+    ASSERT_EQ(rows.size(), 2u);
+    const FactRow read = only_row(rows, {{"device", "8:0"}});
+    EXPECT_EQ(read.at("path"), "/backup.slice");
+    EXPECT_EQ(read.at("operation"), "read");
+    EXPECT_EQ(read.at("bytes_limit"), "1048576");
+    EXPECT_FALSE(read.contains("operations_limit"));
+    EXPECT_EQ(read.at("bytes"), "4096");
+    EXPECT_EQ(read.at("operations"), "3");
+    EXPECT_EQ(read.at("waited_ns"), "2500000");
+    EXPECT_TRUE(read.at("folder").ends_with("/fs/cgroup/backup.slice"));
+    const FactRow write = only_row(rows, {{"device", "8:16"}});
+    EXPECT_EQ(write.at("operation"), "write");
+    EXPECT_EQ(write.at("operations_limit"), "50");
+    EXPECT_FALSE(write.contains("bytes")) << "nothing was counted";
+}
+
+TEST(IoLimits, a_group_of_version_1_has_them_too) {
+    Tree tree;
+    tree.file("sys/fs/cgroup/blkio/cgroup.procs", "1\n");
+    const std::string group = "sys/fs/cgroup/blkio/job/";
+    tree.file(group + "cgroup.procs", "");
+    tree.file(group + "blkio.throttle.read_bps_device", "7:3 200000\n");
+    tree.file(group + "blkio.throttle.io_service_bytes",
+              "7:3 Read 4096\n7:3 Write 0\n7:3 Total 4096\nTotal 4096\n");
+    tree.file(group + "blkio.throttle.io_serviced", "7:3 Read 2\n7:3 Write 0\nTotal 2\n");
+    const FactRow row = only_row(fact_rows(*make_io_limits(tree.roots())), {{"path", "/job"}});
+    EXPECT_EQ(row.at("bytes_limit"), "200000");
+    EXPECT_EQ(row.at("bytes"), "4096");
+    EXPECT_EQ(row.at("operations"), "2");
+    EXPECT_EQ(row.at("version"), "1");
+    EXPECT_FALSE(row.contains("waited_ns"));
+}
+
+TEST(OpenFiles, what_a_process_has_open_is_read_from_its_descriptors) {
+    Tree tree;
+    tree.file("proc/812/comm", "nginx\n");
+    tree.link("proc/812/fd/3", "/var/log/old.log (deleted)");
+    tree.link("proc/812/fd/4", "socket:[99]");
+    const auto rows = fact_rows(*make_open_files(tree.roots()));
+    ASSERT_EQ(rows.size(), 2u);
+    const FactRow log = only_row(rows, {{"fd", "3"}});
+    EXPECT_EQ(log.at("path"), "/var/log/old.log");
+    EXPECT_EQ(log.at("deleted"), "1");
+    EXPECT_EQ(only_row(rows, {{"fd", "4"}}).at("path"), "socket:[99]");
+    EXPECT_EQ(log.at("comm"), "nginx");
+}
+
+TEST(Facts, every_fact_names_its_columns_once_and_explains_them) {
+    for (const auto& fact : all_facts()) {
+        std::set<std::string_view> names;
+        for (const Field& field : fact->schema().fields) {
+            EXPECT_TRUE(names.insert(field.name).second) << fact->schema().name << "." << field.name;
+            EXPECT_TRUE(field.meaning.ends_with('.')) << fact->schema().name << "." << field.name;
+            EXPECT_LE(field.offset + field.size, fact->schema().size) << field.name;
+        }
+    }
+}
+
+}  // namespace
+}  // namespace waggle::facts

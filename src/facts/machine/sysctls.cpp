@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <filesystem>
+#include <map>
+
+#include "base/put.h"
+#include "base/text.h"
+#include "facts/makers.h"
+#include "host/netns.h"
+#include "host/procfs.h"
+#include "model/record_writer.h"
+
+namespace waggle::facts {
+namespace {
+
+struct sysctl_fact {
+    __s64 number;
+    __u32 netns;
+    __u32 reserved;
+    waggle_text name;
+    waggle_text value;
+};
+
+constexpr Field sysctls_fields[] = {
+    WAGGLE_FIELD(sysctl_fact, netns, Unit::identifier,
+                 "The network namespace it holds in, by its number; 0 for settings of the whole machine.",
+                 trait_key),
+    WAGGLE_FIELD(sysctl_fact, name, Unit::none, "The setting as sysctl(8) spells it: net.core.rmem_max.",
+                 trait_key),
+    WAGGLE_FIELD(sysctl_fact, value, Unit::none, "Its value now."),
+    WAGGLE_FIELD(sysctl_fact, number, Unit::none, "The value's first number; null where it has none.",
+                 trait_nullable),
+};
+constexpr Schema sysctl_schema = {"sysctls", "A setting of the running kernel (/proc/sys).",
+                                  sizeof(sysctl_fact), sysctls_fields, false};
+
+// What the rules and the knowledge base name. Those of net.* are read in every network namespace; where the
+// namespace has none of its own, the machine's holds there too.
+constexpr std::string_view network_names[] = {
+    "net.core.bpf_jit_enable",
+    "net.core.default_qdisc",
+    "net.core.dev_weight",
+    "net.core.flow_limit_table_len",
+    "net.core.netdev_budget",
+    "net.core.netdev_budget_usecs",
+    "net.core.netdev_max_backlog",
+    "net.core.optmem_max",
+    "net.core.rmem_default",
+    "net.core.rmem_max",
+    "net.core.rps_sock_flow_entries",
+    "net.core.somaxconn",
+    "net.core.wmem_default",
+    "net.core.wmem_max",
+    "net.ipv4.conf.all.accept_local",
+    "net.ipv4.conf.all.log_martians",
+    "net.ipv4.conf.all.rp_filter",
+    "net.ipv4.conf.default.rp_filter",
+    "net.ipv4.icmp_echo_ignore_all",
+    "net.ipv4.icmp_ratelimit",
+    "net.ipv4.ip_default_ttl",
+    "net.ipv4.ip_forward",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.ip_no_pmtu_disc",
+    "net.ipv4.ip_nonlocal_bind",
+    "net.ipv4.ipfrag_high_thresh",
+    "net.ipv4.ipfrag_max_dist",
+    "net.ipv4.ipfrag_time",
+    "net.ipv4.neigh.default.gc_thresh1",
+    "net.ipv4.neigh.default.gc_thresh2",
+    "net.ipv4.neigh.default.gc_thresh3",
+    "net.ipv4.neigh.default.unres_qlen_bytes",
+    "net.ipv4.tcp_abort_on_overflow",
+    "net.ipv4.tcp_congestion_control",
+    "net.ipv4.tcp_ecn",
+    "net.ipv4.tcp_fin_timeout",
+    "net.ipv4.tcp_keepalive_time",
+    "net.ipv4.tcp_max_orphans",
+    "net.ipv4.tcp_max_syn_backlog",
+    "net.ipv4.tcp_max_tw_buckets",
+    "net.ipv4.tcp_mem",
+    "net.ipv4.tcp_moderate_rcvbuf",
+    "net.ipv4.tcp_retries2",
+    "net.ipv4.tcp_rmem",
+    "net.ipv4.tcp_sack",
+    "net.ipv4.tcp_syn_retries",
+    "net.ipv4.tcp_synack_retries",
+    "net.ipv4.tcp_syncookies",
+    "net.ipv4.tcp_timestamps",
+    "net.ipv4.tcp_tw_reuse",
+    "net.ipv4.tcp_window_scaling",
+    "net.ipv4.tcp_wmem",
+    "net.ipv4.udp_l3mdev_accept",
+    "net.ipv4.udp_mem",
+    "net.ipv4.udp_rmem_min",
+    "net.ipv4.udp_wmem_min",
+    "net.ipv6.bindv6only",
+    "net.ipv6.conf.all.disable_ipv6",
+    "net.ipv6.conf.all.forwarding",
+    "net.ipv6.ip6frag_high_thresh",
+    "net.ipv6.ip6frag_time",
+    "net.ipv6.neigh.default.gc_thresh3",
+    "net.netfilter.nf_conntrack_checksum",
+    "net.netfilter.nf_conntrack_count",
+    "net.netfilter.nf_conntrack_max",
+    "net.netfilter.nf_conntrack_tcp_be_liberal",
+    "net.netfilter.nf_conntrack_tcp_loose",
+    "net.unix.max_dgram_qlen",
+};
+constexpr std::string_view machine_names[] = {
+    "debug.exception-trace",
+    "fs.aio-max-nr",
+    "fs.aio-nr",
+    "fs.file-max",
+    "fs.file-nr",
+    "fs.inotify.max_user_instances",
+    "fs.inotify.max_user_watches",
+    "fs.nr_open",
+    "fs.pipe-max-size",
+    "fs.pipe-user-pages-soft",
+    "kernel.bpf_stats_enabled",
+    "kernel.core_pattern",
+    "kernel.core_uses_pid",
+    "kernel.dmesg_restrict",
+    "kernel.hung_task_timeout_secs",
+    "kernel.kptr_restrict",
+    "kernel.msgmax",
+    "kernel.nmi_watchdog",
+    "kernel.numa_balancing",
+    "kernel.panic_on_oops",
+    "kernel.perf_event_max_sample_rate",
+    "kernel.perf_event_paranoid",
+    "kernel.pid_max",
+    "kernel.printk",
+    "kernel.randomize_va_space",
+    "kernel.sched_rt_runtime_us",
+    "kernel.shmmax",
+    "kernel.tainted",
+    "kernel.threads-max",
+    "kernel.unprivileged_bpf_disabled",
+    "kernel.watchdog_thresh",
+    "kernel.yama.ptrace_scope",
+    "vm.dirty_background_bytes",
+    "vm.dirty_background_ratio",
+    "vm.dirty_bytes",
+    "vm.dirty_expire_centisecs",
+    "vm.dirty_ratio",
+    "vm.dirty_writeback_centisecs",
+    "vm.max_map_count",
+    "vm.min_free_kbytes",
+    "vm.nr_hugepages",
+    "vm.overcommit_memory",
+    "vm.overcommit_ratio",
+    "vm.panic_on_oom",
+    "vm.swappiness",
+    "vm.vfs_cache_pressure",
+    "vm.watermark_scale_factor",
+    "vm.zone_reclaim_mode",
+};
+
+bool starts_with_number(std::string_view text) {
+    if (text.starts_with('-')) text.remove_prefix(1);
+    return !text.empty() && is_digit(text.front());
+}
+
+class Sysctls final : public Fact {
+  public:
+    explicit Sysctls(const Roots& roots) : roots_(roots) {}
+    const Schema& schema() const override { return sysctl_schema; }
+
+    Result<void> read(const RowSink& sink) override {
+        RecordWriter<sysctl_fact> record;
+        const auto emit = [&](std::uint32_t netns, std::string_view name, std::string_view value) {
+            record.clear();
+            record.fixed.netns = netns;
+            record.fixed.number = starts_with_number(value) ? number_of(value) : null_i64;
+            record.text(&sysctl_fact::name, name);
+            record.text(&sysctl_fact::value, value);
+            sink(Row(sysctl_schema, record.finish()));
+        };
+        {
+            Procfs proc(roots_.proc);
+            std::string value;
+            for (const std::string_view name : machine_names)
+                if (read_value(proc, name, value)) emit(0, name, value);
+        }
+        std::map<std::string_view, std::string> own;
+        return in_each_network_namespace(roots_, [&](const NetworkNamespace& netns) -> Result<void> {
+            Procfs proc(roots_.proc);
+            std::string value;
+            for (const std::string_view name : network_names) {
+                if (read_value(proc, name, value)) {
+                    if (netns.own) own[name] = value;
+                    emit(netns.inode, name, value);
+                } else if (const auto host = own.find(name); host != own.end()) {
+                    emit(netns.inode, name, host->second);
+                }
+            }
+            for (const std::string& name : rp_filters())
+                if (read_value(proc, name, value)) emit(netns.inode, name, value);
+            return {};
+        });
+    }
+
+  private:
+    // net.ipv4.conf.DEVICE.rp_filter of every device: with "all" the stricter of the two holds.
+    std::vector<std::string> rp_filters() const {
+        std::vector<std::string> names;
+        std::error_code wrong;
+        for (const auto& entry :
+             std::filesystem::directory_iterator(roots_.proc + "/sys/net/ipv4/conf", wrong)) {
+            const std::string device = entry.path().filename();
+            // A dot in a device's name is a slash to sysctl, and such a name is not looked up here.
+            if (device != "all" && device != "default" && device.find('.') == std::string::npos)
+                names.push_back("net.ipv4.conf." + device + ".rp_filter");
+        }
+        std::sort(names.begin(), names.end());
+        return names;
+    }
+
+    // False where this kernel has no such setting, or it cannot be read.
+    static bool read_value(Procfs& proc, std::string_view name, std::string& value) {
+        std::string path = "sys/" + std::string(name);
+        std::replace(path.begin(), path.end(), '.', '/');
+        value = trim(proc.file(path.c_str()));
+        std::replace(value.begin(), value.end(), '\t', ' ');
+        return !value.empty();
+    }
+
+    Roots roots_;
+};
+
+}  // namespace
+
+std::unique_ptr<Fact> make_sysctls(const Roots& roots) { return std::make_unique<Sysctls>(roots); }
+
+}  // namespace waggle::facts

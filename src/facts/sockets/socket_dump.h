@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every TCP and UDP socket of one network namespace, as the kernel's sock_diag interface tells it.
+#pragma once
+
+#include "bpf/event.h"
+
+#include <cstdint>
+#include <functional>
+#include <string_view>
+
+#include "host/netlink.h"
+#include "waggle/bytes.h"
+#include "waggle/result.h"
+
+namespace waggle::facts {
+
+struct SocketState {
+    std::string_view protocol;  // "tcp" or "udp"
+    std::uint8_t state = 0;     // as the kernel numbers TCP states
+    std::uint64_t cookie = 0;   // never used twice while the machine runs
+    std::uint32_t inode = 0;    // 0 where no process holds the socket
+    std::uint32_t uid = 0;
+    std::uint32_t ifindex = 0;  // bound to this interface; 0 = to none
+    waggle_address local{};     // an IPv4 address that an IPv6 socket uses stands here as IPv4
+    waggle_address peer{};
+    std::uint16_t local_port = 0;
+    std::uint16_t peer_port = 0;
+    std::uint32_t receive_queue = 0;  // bytes; for listeners the connections that wait for accept()
+    std::uint32_t send_queue = 0;     // bytes; for listeners how many connections may wait
+    bool v6_only = false;
+    bool has_memory = false;  // the kernel gave the figures below
+    std::uint32_t receive_buffer_used = 0;
+    std::uint32_t receive_buffer = 0;
+    std::uint32_t send_buffer = 0;
+    std::uint32_t drops = 0;
+
+    bool tcp() const { return protocol == "tcp"; }
+    bool listens() const;  // TCP in LISTEN; UDP bound and not connected
+};
+
+std::string_view socket_state_name(const SocketState& socket);
+
+// `body` is an inet_diag_msg with its attributes; false where it is too short to be one.
+bool parse_socket(std::string_view protocol, Bytes body, SocketState& socket);
+
+// Sockets of this thread's network namespace. TIME_WAIT is left out: such a socket has no owner, no queue and
+// no buffer, and a busy server has tens of thousands. `listeners_only` asks TCP for LISTEN alone.
+Result<void> dump_sockets(bool listeners_only, const std::function<void(const SocketState&)>& visit);
+
+}  // namespace waggle::facts

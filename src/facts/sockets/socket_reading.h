@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the facts sockets, past_listeners and socket_owners share: who listened when it was last looked, and
+// the way to find owners.
+#pragma once
+
+#include "facts/sockets/listener_memory.h"
+#include "facts/sockets/socket_owners.h"
+
+namespace waggle::facts {
+
+class SocketReading {
+  public:
+    explicit SocketReading(const Clock& clock) : memory(clock) {}
+    ListenerMemory memory;
+    SocketOwners owners;
+};
+
+}  // namespace waggle::facts

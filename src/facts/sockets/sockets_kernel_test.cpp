@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <cerrno>
+
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+#include <sstream>
+#include <thread>
+
+#include "facts/makers.h"
+#include "facts/sockets/socket_owners.h"
+#include "facts/testing/fact_rows.h"
+#include "facts/testing/netns_process.h"
+
+namespace waggle::facts {
+namespace {
+
+int bound(int type, std::uint16_t port) {
+    const int fd = ::socket(AF_INET, type | SOCK_CLOEXEC, 0);
+    const sockaddr_in address = loopback_address(port);
+    const bool done = ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+    return done ? fd : -1;
+}
+
+// A UDP socket on `port` with the smallest buffer, and 100 packets sent to it that nobody reads.
+int overfull_receiver(std::uint16_t port) {
+    const int fd = bound(SOCK_DGRAM, port);
+    const int size = 1;
+    ::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    send_udp(port, 100, 200);
+    return fd < 0 ? 1 : 0;
+}
+
+// A TCP listener on `port` with this backlog, and `clients` connections that nobody accepts.
+int full_listener(std::uint16_t port, int backlog, int clients) {
+    const int fd = bound(SOCK_STREAM, port);
+    if (fd < 0 || ::listen(fd, backlog) != 0) return 1;
+    const sockaddr_in address = loopback_address(port);
+    for (int i = 0; i < clients; ++i) {
+        const int client = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        // It does not wait: that the queue fills is what counts.
+        if (::connect(client, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 &&
+            errno != EINPROGRESS)
+            return 1;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    return 0;
+}
+
+std::vector<FactRow> read_sockets() {
+    const SystemClock clock;
+    return fact_rows(*make_sockets({}, make_socket_reading(clock)));
+}
+
+// "rb2304" of skmem:(r0,rb2304,…,d97)
+std::string memory_of_ss(const std::string& line, const std::string& key) {
+    const std::size_t open = line.find("skmem:(");
+    if (open == std::string::npos) return "-1";
+    std::string rest = line.substr(open + 7);
+    rest = "," + rest.substr(0, rest.find(')')) + ",";
+    const std::size_t at = rest.find("," + key);
+    if (at == std::string::npos) return "-1";
+    const std::size_t start = at + 1 + key.size();
+    return rest.substr(start, rest.find(',', start) - start);
+}
+
+TEST(SocketsKernel, a_udp_receiver_shows_the_buffer_drops_and_owner_that_ss_shows) {
+    const NetnsProcess inside([] { return overfull_receiver(5353); });
+    const FactRow row =
+        only_row(read_sockets(), {{"netns", inside.inode()}, {"protocol", "udp"}, {"local_port", "5353"}});
+    const std::string ss = inside.output("ss -uampnH");
+    EXPECT_EQ(row.at("receive_buffer_bytes"), memory_of_ss(ss, "rb"));
+    EXPECT_EQ(row.at("receive_buffer_used_bytes"), memory_of_ss(ss, "r"));
+    EXPECT_EQ(row.at("drops"), memory_of_ss(ss, "d"));
+    EXPECT_GT(std::stoi(row.at("drops")), 50);
+    EXPECT_GT(std::stoi(row.at("receive_queue_bytes")), 0);
+    EXPECT_EQ(row.at("pid"), inside.pid());
+    EXPECT_EQ(row.at("comm"), "netns-child");
+    EXPECT_EQ(row.at("exe"), std::filesystem::read_symlink("/proc/self/exe").string());
+    EXPECT_EQ(row.at("state"), "UNCONNECTED");
+    EXPECT_EQ(row.at("local_address"), "127.0.0.1");
+    const FactRow counter =
+        only_row(fact_rows(*make_net_counters({})), {{"netns", inside.inode()}, {"name", "UdpRcvbufErrors"}});
+    EXPECT_EQ(counter.at("value"), row.at("drops"));
+}
+
+TEST(SocketsKernel, a_full_listener_shows_its_queue_backlog_and_refused_connections) {
+    const NetnsProcess inside([] { return full_listener(8080, 3, 10); });
+    // The clients ask again from time to time, so the count may grow between two looks at it.
+    const int earlier = std::stoi(memory_of_ss(inside.output("ss -ltmnH"), "d"));
+    const FactRow row = only_row(read_sockets(), {{"netns", inside.inode()}, {"state", "LISTEN"}});
+    const int later = std::stoi(memory_of_ss(inside.output("ss -ltmnH"), "d"));
+    EXPECT_EQ(row.at("local_port"), "8080");
+    // The kernel lets one more than the backlog wait, and another where two arrive at the same moment.
+    std::string waiting;
+    std::istringstream(inside.output("ss -ltnH")) >> waiting >> waiting;
+    EXPECT_EQ(row.at("accept_queue"), waiting);
+    EXPECT_GE(std::stoi(row.at("accept_queue")), 4);
+    EXPECT_EQ(row.at("accept_backlog"), "3");
+    EXPECT_GE(std::stoi(row.at("drops")), earlier);
+    EXPECT_LE(std::stoi(row.at("drops")), later);
+    EXPECT_GE(earlier, 6);
+    EXPECT_EQ(row.at("pid"), inside.pid());
+    const FactRow counter = only_row(fact_rows(*make_net_counters({})),
+                                     {{"netns", inside.inode()}, {"name", "TcpExtListenOverflows"}});
+    EXPECT_GE(std::stoi(counter.at("value")), 6);
+}
+
+TEST(SocketsKernel, a_backlog_above_somaxconn_is_cut_to_it) {
+    const NetnsProcess inside([] {
+        return std::system("sysctl -qw net.core.somaxconn=5") != 0 ? 1 : full_listener(8081, 1000, 0);
+    });
+    const FactRow row = only_row(read_sockets(), {{"netns", inside.inode()}, {"state", "LISTEN"}});
+    EXPECT_EQ(row.at("accept_backlog"), "5");
+    const FactRow setting =
+        only_row(fact_rows(*make_sysctls({})), {{"netns", inside.inode()}, {"name", "net.core.somaxconn"}});
+    EXPECT_EQ(setting.at("number"), "5");
+}
+
+TEST(SocketsKernel, a_listener_that_ended_is_remembered_with_its_process) {
+    const SystemClock clock;
+    const auto reading = make_socket_reading(clock);
+    const auto past = make_past_listeners({}, reading);
+    std::string netns, pid;
+    {
+        const NetnsProcess inside([] { return full_listener(7070, 1, 0); });
+        netns = inside.inode();
+        pid = inside.pid();
+        for (const FactRow& row : fact_rows(*past)) EXPECT_NE(row.at("netns"), netns);
+    }
+    const FactRow row = only_row(fact_rows(*past), {{"netns", netns}});
+    EXPECT_EQ(row.at("local_port"), "7070");
+    EXPECT_EQ(row.at("protocol"), "tcp");
+    EXPECT_EQ(row.at("pid"), pid);
+    EXPECT_EQ(row.at("comm"), "netns-child");
+    EXPECT_GT(std::stoull(row.at("last_seen_ns")), 0u);
+}
+
+TEST(SocketsKernel, the_kernel_and_proc_name_the_same_owners) {
+    const NetnsProcess inside([&] {
+        const int fd = bound(SOCK_DGRAM, 4001);
+        if (::dup(fd) < 0) return 1;  // held twice by one process, and by its child
+        if (::fork() == 0) {
+            ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+            ::pause();
+        }
+        return fd < 0 ? 1 : overfull_receiver(4002);
+    });
+    const auto rows = read_sockets();
+    SocketOwners::Owners by_proc, by_kernel;
+    for (const FactRow& row : rows)
+        if (row.at("netns") == inside.inode())
+            by_proc[static_cast<std::uint32_t>(std::stoul(row.at("inode")))] = {};
+    ASSERT_EQ(by_proc.size(), 2u);
+    by_kernel = by_proc;
+    Procfs proc("/proc");
+    SocketOwners::find_by_proc(proc, by_proc);
+    SocketOwners owners;
+    ASSERT_TRUE(owners.find_by_kernel(proc, by_kernel));
+    for (const auto& [inode, owner] : by_proc) {
+        EXPECT_EQ(owner.pid, by_kernel[inode].pid);
+        EXPECT_EQ(owner.count, by_kernel[inode].count);
+        EXPECT_EQ(owner.comm, by_kernel[inode].comm);
+        EXPECT_EQ(owner.exe, by_kernel[inode].exe);
+        EXPECT_EQ(std::to_string(owner.pid), inside.pid());
+    }
+    const FactRow shared = only_row(rows, {{"netns", inside.inode()}, {"local_port", "4001"}});
+    EXPECT_EQ(shared.at("owners"), "2");
+}
+
+TEST(SocketsKernel, reading_leaves_the_reader_in_its_own_namespace) {
+    const auto before = std::filesystem::read_symlink("/proc/thread-self/ns/net");
+    const NetnsProcess inside([] { return overfull_receiver(5354); });
+    read_sockets();
+    EXPECT_EQ(std::filesystem::read_symlink("/proc/thread-self/ns/net"), before);
+}
+
+}  // namespace
+}  // namespace waggle::facts

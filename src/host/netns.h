@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// Network namespaces: every network stack of this machine, and how to read inside each.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "host/roots.h"
+#include "waggle/result.h"
+
+namespace waggle::facts {
+
+struct NetworkNamespace {
+    std::uint32_t inode = 0;  // its number, as events carry it
+    std::string path;         // opens it: /proc/812/ns/net
+    bool own = false;         // the one the reader is in
+    std::uint32_t pid = 0;    // the lowest of the processes in it; 0 where none is
+    std::uint32_t processes = 0;
+    std::string name;  // as `ip netns` lists it; empty where it has none
+};
+
+// Those that a process is in or that /run/netns names; the reader's own first, then by number.
+std::vector<NetworkNamespace> network_namespaces(const Roots& roots);
+
+// Calls `visit` once in each, one after the other: for the reader's own on this thread, for the others on a
+// short-lived thread that has entered it (CAP_SYS_ADMIN), so the caller's thread never changes. The error
+// names the first namespace that could not be read; the others have been.
+using NamespaceVisit = std::function<Result<void>(const NetworkNamespace&)>;
+Result<void> in_each_network_namespace(const Roots& roots, const NamespaceVisit& visit);
+
+}  // namespace waggle::facts

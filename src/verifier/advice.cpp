@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "verifier/advice.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/text.h"
+#include "verifier/expression.h"
+#include "verifier/figures.h"
+#include "verifier/remedy.h"
+
+namespace waggle::kernel {
+namespace {
+
+using Code = Instruction::Kind;
+
+bool calls_or_changes(std::string_view expression) {
+    for (const std::string_view change : {"++", "--", "=", ";", "\"", "'"})
+        if (expression.find(change) != std::string_view::npos) return true;
+    for (std::size_t at = expression.find('('); at != std::string_view::npos;
+         at = expression.find('(', at + 1))
+        if (at > 0 && is_word(expression[at - 1])) return true;
+    return false;
+}
+
+// An access that can be written down a second time: "name[0]", "*(p + i)", "t->pid".
+bool is_access(std::string_view expression, std::string_view line) {
+    return !expression.empty() && expression.size() < line.size() &&
+           (expression[0] == '*' || expression.find("->") != std::string_view::npos ||
+            expression.find('[') != std::string_view::npos) &&
+           !calls_or_changes(expression);
+}
+
+std::string replace_all(std::string text, std::string_view from, const std::string& to) {
+    for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
+        const bool begins = at == 0 || (!is_word(text[at - 1]) && text[at - 1] != '.' &&
+                                        !(at > 1 && text[at - 1] == '>' && text[at - 2] == '-'));
+        const std::size_t end = at + from.size();
+        const bool ends = end >= text.size() || !is_word(from.back()) || !is_word(text[end]);
+        if (begins && ends)
+            text.replace(at, from.size(), to);
+        else
+            at += from.size();
+        if (at >= text.size()) break;
+    }
+    return text;
+}
+
+// The accesses of the line that go through the same pointer: "name[0]" and "name[1]".
+std::vector<std::string> accesses_like(std::string_view line, std::string_view expression) {
+    std::vector<std::string> out{std::string(expression)};
+    const std::size_t open = expression.rfind('[');
+    if (open == std::string_view::npos || !expression.ends_with("]")) return out;
+    const std::string head(expression.substr(0, open + 1));
+    for (std::size_t at = line.find(head); at != std::string_view::npos; at = line.find(head, at + 1)) {
+        const std::size_t close = line.find(']', at);
+        if (close == std::string_view::npos) break;
+        std::string other(line.substr(at, close + 1 - at));
+        if (std::find(out.begin(), out.end(), other) == out.end() && !calls_or_changes(other) &&
+            other.find('[', head.size()) == std::string::npos)
+            out.push_back(std::move(other));
+    }
+    return out;
+}
+
+std::string_view type_of_width(std::string_view width) {
+    constexpr std::array<std::pair<std::string_view, std::string_view>, 8> types = {{{"u8", "__u8"},
+                                                                                     {"u16", "__u16"},
+                                                                                     {"u32", "__u32"},
+                                                                                     {"u64", "__u64"},
+                                                                                     {"s8", "__s8"},
+                                                                                     {"s16", "__s16"},
+                                                                                     {"s32", "__s32"},
+                                                                                     {"s64", "__s64"}}};
+    for (const auto& [name, type] : types)
+        if (name == width) return type;
+    return {};
+}
+
+std::string address_of(std::string_view access) {
+    return access.starts_with("*") ? std::string(access.substr(1)) : fmt::format("&({})", access);
+}
+
+class Advice {
+  public:
+    Advice(const Situation& situation, Facts& facts) : it_(situation), facts_(facts) {
+        if (it_.context.lines) lines_ = it_.context.lines->all_of(it_.program);
+        if (it_.fault >= 0) here_ = it_.history.line_of(it_.history.event(it_.fault));
+        if (it_.context.lines)
+            if (auto whole = it_.context.lines->function_around(here_); !whole.empty())
+                lines_ = std::move(whole);
+        access_ = expression_at(here_.text, here_.column);
+        // Of "seen[n] = 1" the left side is what is written.
+        if (it_.code.kind == Code::store)
+            if (const std::size_t equals = access_.find('='); equals != std::string::npos && equals > 0) {
+                access_.resize(access_.find_last_not_of(" +-*/%&|^<>", equals - 1) + 1);
+                if (access_.ends_with("]") && declared_before(access_))
+                    access_ = access_.substr(access_.rfind(' ') + 1);
+            }
+    }
+
+    void add() {
+        if (it_.fault < 0) return;
+        const std::string verdict = facts_.contains("verdict") ? facts_["verdict"] : "0";
+        leave_ = leave_statement(it_.history, it_.fault, verdict);
+        set("leave", leave_);
+        if (is_access(access_, here_.text)) set("access_text", access_);
+        null_test();
+        index();
+        size();
+        packet();
+        reads();
+        replaced_lines();
+    }
+
+  private:
+    const Situation& it_;
+    Facts& facts_;
+    std::vector<SourceLine> lines_;
+    SourceLine here_;
+    std::string access_, leave_;
+
+    void set(std::string_view name, std::string_view value) {
+        if (!value.empty()) facts_[std::string(name)] = value;
+    }
+
+    // "char first[4]" declares, it writes nothing.
+    static bool declared_before(std::string_view text) {
+        const std::size_t blank = text.rfind(' ');
+        return blank != std::string_view::npos && text.find('[') > blank;
+    }
+
+    void set_place(std::string_view name, std::string_view text, const SourceLine& at) {
+        if (text.empty() || at.line == 0 || at.file != here_.file) return;
+        set(name, text);
+        set(std::string(name) + "_at", std::to_string(at.line));
+    }
+
+    // "u->emitted" and "kind" of "u->emitted[kind]".
+    static std::pair<std::string_view, std::string_view> element(std::string_view access) {
+        if (!access.ends_with("]")) return {};
+        int depth = 0;
+        for (std::size_t at = access.size(); at-- > 0;) {
+            if (access[at] == ']') ++depth;
+            if (access[at] == '[' && --depth == 0)
+                return {access.substr(0, at), trim(access.substr(at + 1, access.size() - at - 2))};
+        }
+        return {};
+    }
+
+    // The last member or variable of "u->emitted".
+    static std::string_view last_name(std::string_view path) {
+        std::size_t begin = path.size();
+        while (begin > 0 && is_word(path[begin - 1])) --begin;
+        return path.substr(begin);
+    }
+
+    static bool is_number(std::string_view text) {
+        return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+    }
+
+    void index() {
+        if (it_.moved < 0 || it_.moved_by.empty()) return;
+        const IndexWay way = follow_index_back(it_.history, it_.moved, std::string(it_.moved_by));
+        auto [array, inside] = element(access_);
+        std::string name;
+        if (!inside.empty() && !is_number(inside) && !calls_or_changes(inside)) name = inside;
+        if (name.empty() && !calls_or_changes(way.expression)) name = way.expression;
+        if (!way.global_function.empty()) {
+            set("global_function", way.global_function);
+            set_line("global_line", way.origin);
+        }
+        if (name.empty()) return;
+        set("index", name);
+        Signedness sign = declared_signedness(lines_, name);
+        if (sign == Signedness::unknown && way.sign_extended) sign = Signedness::is_signed;
+        if (sign == Signedness::unknown && way.lowest && *way.lowest >= 0) sign = Signedness::is_unsigned;
+        const std::string upper = upper_bound(name, array, way);
+        if (!upper.empty())
+            set("outside",
+                sign == Signedness::is_unsigned ? upper : fmt::format("{} < 0 || {}", name, upper));
+        if (sign == Signedness::is_unsigned) set("index_unsigned", "yes");
+        if (sign == Signedness::is_signed) set("index_signed", "yes");
+        const int copy = test_of_a_copy(it_.history, it_.moved, way);
+        if (copy >= 0) test_again(copy, name);
+        mask_in_place(way);
+    }
+
+    // The test stands best right behind the line that got the pointer.
+    void null_test() {
+        if (!has(facts_, "var") || !is_identifier(facts_["var"])) return;
+        const std::string& variable = facts_["var"];
+        const std::string verdict = facts_.contains("verdict") ? facts_["verdict"] : "0";
+        if (it_.path.origin >= 0) {
+            const SourceLine origin = it_.history.line_of(it_.history.event(it_.path.origin));
+            const std::string leave = leave_statement(it_.history, it_.path.origin, verdict);
+            if (origin.file == here_.file && origin.line < here_.line && origin.text.ends_with(";") &&
+                !leave.empty() && assigned_variable(origin.text, origin.column) == variable &&
+                !is_body_without_braces(lines_, origin)) {
+                facts_["null_test_at"] = std::to_string(origin.line);
+                set("null_test", fmt::format("after null_test_at: if (!{}) {}", variable, leave));
+                return;
+            }
+        }
+        if (!leave_.empty()) set("null_test", fmt::format("before: if (!{}) {}", variable, leave_));
+    }
+
+    // A helper's size: what the memory in the argument before it has.
+    void size() {
+        if (it_.code.kind != Code::call || it_.reg.size() != 2 || it_.reg[1] < '2' || it_.reg[1] > '5')
+            return;
+        const std::string name = facts_.contains("var") ? facts_["var"] : "";
+        if (!is_identifier(name)) return;
+        const int number = it_.reg[1] - '0';
+        const Held memory = read_held(it_.history.held_before(it_.fault, fmt::format("R{}", number - 1)));
+        const std::string_view given = call_argument(here_.text, it_.code.function, number - 1);
+        std::string_view offset_text = memory.part("off").value_or("0");
+        const std::int64_t offset = take_number(offset_text).value_or(0);
+        std::string room;
+        if (declared_as_array(lines_, given)) {
+            room = fmt::format("sizeof({})", given);
+        } else if (memory.kind == "map_value") {
+            const std::string_view map = memory.part("map").value_or("");
+            const std::size_t dot = map.find('.');
+            std::optional<std::uint64_t> end;
+            if (dot != std::string_view::npos && it_.context.lines && offset >= 0)
+                end = it_.context.lines->variable_end(map.substr(dot), static_cast<std::uint64_t>(offset));
+            std::string_view bytes = memory.part("vs").value_or("0");
+            const std::int64_t left =
+                (end ? static_cast<std::int64_t>(*end) : take_number(bytes).value_or(0)) - offset;
+            if (left > 0) room = std::to_string(left);
+        } else if (auto bytes = memory.part("sz")) {
+            std::string_view text = *bytes;
+            const std::int64_t left = take_number(text).value_or(0) - offset;
+            if (left > 0) room = std::to_string(left);
+        } else if (memory.kind == "fp" && memory.number && *memory.number < 0 && given.starts_with("&")) {
+            room = fmt::format("sizeof({})", trim(given.substr(1)));
+        }
+        if (room.empty()) return;
+        set("room", room);
+        const bool unsigned_name = declared_signedness(lines_, name) == Signedness::is_unsigned;
+        set("size_outside", unsigned_name ? fmt::format("{} > {}", name, room)
+                                          : fmt::format("{} < 0 || {} > {}", name, name, room));
+    }
+
+    void set_line(std::string_view name, int event) {
+        const std::uint32_t line = it_.history.line_of(it_.history.event(event)).line;
+        if (line) set(name, std::to_string(line));
+    }
+
+    // "at > 3840", "kind >= 4".
+    std::string upper_bound(std::string_view name, std::string_view array, const IndexWay& way) const {
+        const std::int64_t size = number_in(facts_, "size"), limit = number_in(facts_, "limit");
+        const std::int64_t element = way.element_bytes;
+        if (!array.empty() && it_.context.lines && size <= element)
+            if (const auto length = it_.context.lines->array_length(last_name(array)))
+                return fmt::format("{} >= {}", name, *length);
+        if (limit > 0 && size > 0 && it_.first_element >= 0 && !it_.global) {
+            const std::int64_t room = limit - it_.first_element - size;
+            if (room < 0) return {};
+            return size == element ? fmt::format("{} >= {}", name, room / element + 1)
+                                   : fmt::format("{} > {}", name, room / element);
+        }
+        if (has(facts_, "variable_bytes"))
+            return fmt::format("{} >= {}", name, number_in(facts_, "variable_bytes") / element);
+        if (declared_as_array(lines_, array))
+            return fmt::format("{} >= sizeof({}) / sizeof({}[0])", name, array, array);
+        const std::int64_t value = number_in(facts_, "value_size");
+        if (value > 0 && !it_.global && array.find("->") == std::string_view::npos &&
+            it_.first_element >= 0 && (value - it_.first_element) / element > 0)
+            return fmt::format("{} >= {}", name, (value - it_.first_element) / element);
+        if (array.find("->") != std::string_view::npos && !calls_or_changes(array))
+            return fmt::format("{} >= sizeof({}) / sizeof({}[0])", name, array, array);
+        return {};
+    }
+
+    // The program's own test, put where it counts: behind a barrier that leaves one copy.
+    void test_again(int copy, const std::string& name) {
+        const SourceLine line = it_.history.line_of(it_.history.event(copy));
+        if (line.line) set("copy_line", std::to_string(line.line));
+        if (!is_identifier(name) || leave_.empty()) return;
+        std::string_view text = line.text;
+        if (text.starts_with("if (") && text.find(name) != std::string_view::npos) {
+            int depth = 0;
+            std::size_t end = 3;
+            for (; end < text.size(); ++end) {
+                if (text[end] == '(') ++depth;
+                if (text[end] == ')' && --depth == 0) break;
+            }
+            if (end < text.size()) {
+                const std::string_view condition = text.substr(4, end - 4);
+                set("copy_test",
+                    fmt::format("asm volatile(\"\" : \"+r\"({})); if ({}) {}", name, condition, leave_));
+                return;
+            }
+        }
+        if (has(facts_, "outside"))
+            set("copy_test",
+                fmt::format("asm volatile(\"\" : \"+r\"({})); if ({}) {}", name, facts_["outside"], leave_));
+    }
+
+    // A number that is added to a packet pointer: cut to what the verifier takes, where it is added.
+    void mask_in_place(const IndexWay& way) {
+        const SourceLine& line = way.expression_at;
+        if (way.expression.empty() || line.line == 0) return;
+        const SourceLine* added = &line;
+        // The number has a name of its own: the line that adds it.
+        std::string text = line.text;
+        if (assigned_variable(line.text, line.column) == way.expression) {
+            added = nullptr;
+            for (const SourceLine& each : lines_)
+                if (each.file == line.file && each.line > line.line && each.line <= here_.line &&
+                    each.text.find('+') != std::string::npos &&
+                    replace_all(each.text, way.expression, "?") != each.text) {
+                    added = &each;
+                    break;
+                }
+            if (!added) return;
+            text = added->text;
+        }
+        const std::int64_t highest = way.highest.value_or(0x7fff);
+        std::int64_t mask = 0x7f;
+        while (mask < 0x7fff && mask < highest) mask = mask << 1 | 1;
+        set_place("masked_line",
+                  replace_all(text, way.expression, fmt::format("({} & {:#x})", way.expression, mask)),
+                  *added);
+        set("mask", fmt::format("{:#x}", mask));
+    }
+
+    void packet() {
+        const std::string end = packet_end_name(it_.history, it_.fault);
+        set("data_end", end);
+        const std::string context =
+            it_.context.lines ? it_.context.lines->first_parameter(it_.program) : std::string();
+        if (!end.empty()) {
+            if (end != "data_end") set("other_end", end);
+        } else if (!context.empty() && it_.history.event(it_.fault).frame == 0) {
+            set("data_end", fmt::format("(void *)(long){}->data_end", context));  // it never asked for it
+        }
+        if (const int subtracted = packet_subtraction(it_.history, it_.fault); subtracted >= 0)
+            set_line("subtracted_line", subtracted);
+        const Held held = read_held(it_.history.held_before(it_.fault, it_.reg));
+        if (it_.code.kind == Code::arithmetic && held.kind == "pkt_end") move_other_side();
+        if (!held.is_packet() || it_.path.origin < 0) return;
+        const SourceLine origin = it_.history.line_of(it_.history.event(it_.path.origin));
+        const std::string_view begin = assigned_variable(origin.text, origin.column);
+        if (origin.file == here_.file && origin.line <= here_.line &&
+            origin.text.find("->data") != std::string::npos)
+            set("packet_begin", begin);
+        if (!has(facts_, "data_end") || !is_access(access_, here_.text)) return;
+        const std::string leave = in_loop(it_.history, it_.fault) ? "break;" : leave_;
+        if (leave.empty()) return;
+        if (in_loop(it_.history, it_.fault)) set("in_loop", "yes");
+        const std::string checked = fmt::format(
+            "(*({{ __auto_type at = &({}); asm volatile(\"\" : \"+r\"(at)); if ((void *)(at + 1) > (void "
+            "*){}) {} at; }}))",
+            access_, facts_["data_end"], leave);
+        const bool own_name = is_identifier(facts_.contains("var") ? facts_["var"] : "");
+        set_place(in_loop(it_.history, it_.fault) || !own_name ? "loop_read" : "checked_read",
+                  replace_all(here_.text, access_, checked), here_);
+    }
+
+    // "if (data > data_end - 20)": the end stays, the other side moves.
+    void move_other_side() {
+        std::string_view operand = it_.code.operand;
+        const std::int64_t bytes = it_.code.source.empty() ? take_number(operand).value_or(0) : 0;
+        const std::string end(facts_.contains("data_end") && !facts_["data_end"].empty()
+                                  ? facts_["data_end"]
+                                  : std::string(it_.path.variable));
+        const std::string_view text = here_.text;
+        if (bytes >= 0 || end.empty()) return;
+        const std::string moved = end + " - ";
+        const std::size_t at = text.find(moved);
+        if (at == std::string_view::npos) return;
+        // What follows is a number, sizeof() or a name.
+        std::size_t tail = at + moved.size();
+        while (tail < text.size() && (is_word(text[tail]) || text[tail] == '(')) {
+            if (text[tail] == '(') {
+                int depth = 0;
+                for (; tail < text.size(); ++tail) {
+                    if (text[tail] == '(') ++depth;
+                    if (text[tail] == ')' && --depth == 0) break;
+                }
+            }
+            ++tail;
+        }
+        // Left of it: "NAME >".
+        std::size_t operation = at;
+        while (operation > 0 &&
+               (text[operation - 1] == ' ' || text[operation - 1] == '=' || text[operation - 1] == '<' ||
+                (text[operation - 1] == '>' && text[operation - 2] != '-')))
+            --operation;
+        std::size_t left = operation;
+        while (left > 0 && (is_word(text[left - 1]))) --left;
+        // A cast in front belongs to it.
+        const std::string_view name = text.substr(left, operation - left);
+        if (name.empty() || operation == at) return;
+        std::size_t cast = left;
+        if (text.substr(0, left).ends_with("(void *)")) cast = left - 8;
+        set_place("end_line",
+                  fmt::format("{}(void *){} + {}{}{}{}", text.substr(0, cast), name, -bytes,
+                              text.substr(operation, at - operation), end, text.substr(tail)),
+                  here_);
+    }
+
+    void reads() {
+        if (it_.code.kind != Code::load || !is_access(access_, here_.text)) return;
+        const std::string_view type = type_of_width(it_.code.width);
+        if (type.empty()) return;
+        for (const auto& [fact, reader] : {std::pair("user_read", "bpf_probe_read_user"),
+                                           std::pair("kernel_read", "bpf_probe_read_kernel")}) {
+            std::string text = here_.text;
+            for (const std::string& each : accesses_like(here_.text, access_))
+                text = replace_all(text, each,
+                                   fmt::format("({{ {} value = 0; {}(&value, sizeof(value), {}); value; }})",
+                                               type, reader, address_of(each)));
+            if (text != here_.text) set_place(fact, text, here_);
+        }
+    }
+
+    void replaced_lines() {
+        const std::string context =
+            it_.context.lines ? it_.context.lines->first_parameter(it_.program) : std::string();
+        set("context_name", context);
+        if (it_.code.kind == Code::call && it_.reg == "R1" && !context.empty()) {
+            const std::string given(call_argument(here_.text, it_.code.function, 1));
+            const std::size_t call = here_.text.find(it_.code.function);
+            if (!given.empty() && call != std::string::npos) {
+                const std::size_t at = here_.text.find(given, call + it_.code.function.size());
+                if (at != std::string::npos)
+                    set_place("context_line",
+                              here_.text.substr(0, at) + context + here_.text.substr(at + given.size()),
+                              here_);
+            }
+        }
+        if (it_.path.origin >= 0) {
+            const SourceLine origin = it_.history.line_of(it_.history.event(it_.path.origin));
+            const std::string typed =
+                replace_all(origin.text, "bpf_get_current_task()", "bpf_get_current_task_btf()");
+            if (typed != origin.text) set_place("task_line", typed, origin);
+        }
+        const std::string called(it_.history.event(it_.fault).called);
+        std::string function = called;
+        if (function.empty() && it_.code.kind == Code::call_local)
+            function = last_name(std::string_view(access_).substr(0, access_.find('(')));
+        if (!function.empty()) {
+            set("called_function", function);
+            if (it_.context.lines)
+                if (const auto begin = it_.context.lines->begin_of(function);
+                    begin && begin->text.find(function + "(") != std::string::npos &&
+                    begin->text.find("static") == std::string::npos)
+                    set_place("static_line", "static " + begin->text, *begin);
+        }
+    }
+};
+
+}  // namespace
+
+void add_advice(const Situation& situation, Facts& facts) { Advice(situation, facts).add(); }
+
+}  // namespace waggle::kernel

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// `waggle why -- COMMAND`: how the command ended is part of the answer, whatever was asked.
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "tests/testing/command.h"
+
+namespace waggle {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+// The finding about the command, or null; nothing else of this busy machine is looked at.
+json asked(const std::string& topic, const std::string& command) {
+    const auto [code, text] =
+        test::outcome_of(test::waggle_command("why " + topic + " --output json -- " + command));
+    EXPECT_NE(code, -1);
+    const json answer = json::parse(text, nullptr, false);
+    EXPECT_TRUE(answer.is_object()) << text;
+    if (!answer.is_object()) return {};
+    for (const json& finding : answer["findings"])
+        if (finding["rule"] == "command_failed") return finding;
+    return {};
+}
+
+TEST(WhyCommand, its_exit_code_and_the_child_that_failed_are_told) {
+    const json own = asked("process", "sh -c 'exit 3'");
+    ASSERT_TRUE(own.is_object());
+    EXPECT_THAT(own["what"].get<std::string>(), HasSubstr("it ended with exit code 3 after"));
+    EXPECT_EQ(own["object"]["name"], "sh -c exit 3");
+    const json below = asked("process", "sh -c 'sh -c \"exit 78\"; exit $?'");
+    ASSERT_TRUE(below.is_object());
+    EXPECT_THAT(below["because"].dump(), HasSubstr("Its child sh (pid "));
+    EXPECT_THAT(below["because"].dump(), HasSubstr("ended with exit code 78"));
+}
+
+TEST(WhyCommand, a_command_is_checked_word_by_word_and_an_answer_is_no_failure) {
+    const json own = asked("process", "sh -c 'exit 3; # it is'");
+    ASSERT_TRUE(own.is_object());
+    EXPECT_EQ(own["check"][0], "waggle why -- sh -c 'exit 3; # it is'");
+    const json answer = asked("process", "grep nosuchword /etc/passwd");
+    ASSERT_TRUE(answer.is_object());
+    EXPECT_EQ(answer["severity"], "note");
+    EXPECT_EQ(answer["check"][0], "waggle why -- grep nosuchword /etc/passwd");
+    const json trouble = asked("process", "grep word /nonexistent 2>/dev/null");
+    ASSERT_TRUE(trouble.is_object());
+    EXPECT_EQ(trouble["severity"], "warning");
+}
+
+// What waggle says of a command that cannot be started.
+std::string refusal(const std::string& command) {
+    const auto [code, text] = test::outcome_of(test::waggle_command("why -- " + command + " 2>&1"));
+    EXPECT_NE(code, -1);
+    return text;
+}
+
+TEST(WhyCommand, what_cannot_be_started_is_told_from_what_is_not_there) {
+    char folder[] = "/tmp/waggle-why-XXXXXX";
+    ASSERT_NE(::mkdtemp(folder), nullptr);
+    const std::string script = std::string(folder) + "/script", above = std::string(folder) + "/above";
+    std::ofstream(script) << "#!/nonexistent/interpreter -x\n";
+    std::ofstream(above) << "#!" << script << "\n";
+    for (const std::string& path : {script, above}) ASSERT_EQ(::chmod(path.c_str(), 0755), 0);
+    EXPECT_THAT(refusal(script),
+                HasSubstr(script + " is there, but the interpreter that its first line names, "
+                                   "/nonexistent/interpreter, is not"));
+    EXPECT_THAT(refusal(above), HasSubstr("cannot run " + above + ": " + script + " is there, but"));
+    EXPECT_THAT(refusal(std::string(folder) + "/none"), HasSubstr("No such file"));
+    EXPECT_EQ(std::system(("rm -r " + std::string(folder)).c_str()), 0);
+}
+
+TEST(WhyCommand, its_signal_is_told_and_who_sent_it) {
+    const json own = asked("process", "sh -c 'ulimit -c 0; kill -SEGV $$'");
+    ASSERT_TRUE(own.is_object());
+    EXPECT_THAT(own["what"].get<std::string>(), HasSubstr("The command was killed by SIGSEGV after"));
+    EXPECT_THAT(own["because"].dump(), HasSubstr("It sent SIGSEGV to itself."));
+    const json other =
+        asked("process", "sh -c 'sh -c \"sleep 0.3; kill -KILL $$; sleep 0.3\" & exec sleep 9'");
+    ASSERT_TRUE(other.is_object());
+    EXPECT_THAT(other["because"].dump(), HasSubstr(" sent SIGKILL."));
+    EXPECT_EQ(other["because"].dump().find("emory"), std::string::npos);
+}
+
+TEST(WhyCommand, it_is_told_whatever_was_asked_and_not_when_the_command_succeeds) {
+    EXPECT_TRUE(asked("disk", "sh -c 'exit 4'").is_object());
+    EXPECT_TRUE(asked("", "sh -c 'exit 4'").is_object());
+    EXPECT_TRUE(asked("process", "sh -c 'sh -c \"exit 4\"; true'").is_null());
+    EXPECT_TRUE(asked("disk", "true").is_null());
+}
+
+TEST(WhyCommand, that_still_runs_when_the_time_is_over_is_told) {
+    const auto said = test::outcome_of(test::waggle_command("why drops --for 1s -- sleep 600 2>&1"));
+    EXPECT_THAT(said.text, HasSubstr("The command `sleep 600` (pid "));
+    EXPECT_THAT(said.text, HasSubstr("still ran when the watching was over; waggle ended it by SIGTERM."));
+    const auto ended = test::outcome_of(test::waggle_command("why drops --for 60s -- true 2>&1"));
+    EXPECT_THAT(ended.text, testing::Not(HasSubstr("still ran")));
+}
+
+}  // namespace
+}  // namespace waggle

@@ -103,16 +103,16 @@ Result<void> Sql::add_rows(std::string_view name, std::span<const TableColumn> c
     return state_->create(std::move(table));
 }
 
-std::vector<Sql::TableColumn> Sql::columns_of_table(std::string_view name) const {
-    std::vector<TableColumn> out;
-    if (const RelationTable* table = state_->find(name))
-        for (const Column& column : table->columns)
-            out.push_back(
-                {std::string(column.name), std::string(column.meaning), std::string(sql_type(column))});
-    else if (const HeldTable* rows = state_->find_held(name))
-        for (std::size_t i = 0; i < rows->meanings.size(); ++i)
-            out.push_back({rows->columns[i], rows->meanings[i], rows->types[i]});
-    return out;
+std::optional<std::string_view> Sql::meaning_of(std::string_view table, std::string_view column) const {
+    if (const RelationTable* relation = state_->find(table)) {
+        const auto found = std::ranges::find(relation->columns, column, &Column::name);
+        if (found != relation->columns.end()) return found->meaning;
+    } else if (const HeldTable* rows = state_->find_held(table); rows && !rows->meanings.empty()) {
+        const auto found = std::ranges::find(rows->columns, column);
+        if (found != rows->columns.end())
+            return rows->meanings[static_cast<std::size_t>(found - rows->columns.begin())];
+    }
+    return {};
 }
 
 Result<void> Sql::set_rows(std::string_view name, std::span<const std::vector<Cell>> rows) {
@@ -136,25 +136,23 @@ void Sql::forget_rows() {
     }
 }
 
-Result<Sql::Uses> Sql::add_view(std::string_view name, std::string_view select) {
-    Result<Uses> uses = check(select);
-    if (!uses) return uses;
-    if (!uses->parameters.empty())
-        return Error{fmt::format("a view has no parameters, and uses :{}", uses->parameters.front()),
+Result<void> Sql::add_view(std::string_view name, std::string_view select, const Uses& uses) {
+    if (!uses.parameters.empty())
+        return Error{fmt::format("a view has no parameters, and uses :{}", uses.parameters.front()),
                      ErrorKind::usage};
     auto table = std::make_unique<HeldTable>();
     table->name = name;
-    table->columns = uses->columns;
-    table->types.resize(uses->columns.size());
+    table->columns = uses.columns;
+    table->types.resize(uses.columns.size());
     table->select = select;
-    table->tables.insert(uses->tables.begin(), uses->tables.end());
-    table->views.insert(uses->views.begin(), uses->views.end());
+    table->tables.insert(uses.tables.begin(), uses.tables.end());
+    table->views.insert(uses.views.begin(), uses.views.end());
     for (const std::string& read : table->tables)
         if (const RelationTable* relation = state_->find(read))
             table->reads_system |= relation->relation->read_when_opened();
-    if (auto made = state_->create(std::move(table)); !made) return made.error();
+    if (auto made = state_->create(std::move(table)); !made) return made;
     keep(select);
-    return uses;
+    return {};
 }
 
 void Sql::forget_views() {

@@ -82,8 +82,8 @@ class Sql {
         std::string meaning;
         std::string type;  // as SQLite declares it: " INTEGER"; "" for none
     };
-    // Of a relation or given rows; empty where there is none of that name.
-    std::vector<TableColumn> columns_of_table(std::string_view name) const;
+    // Of a column of a relation or of given rows, as long as these stand; null where there is none of these names.
+    std::optional<std::string_view> meaning_of(std::string_view table, std::string_view column) const;
     // A table of rows that are given as they are, for tests of rules; empty until set_rows().
     Result<void> add_rows(std::string_view name, std::span<const TableColumn> columns);
     // Gives the rows of such a table, or of a view, which is then not computed; forget_rows() takes all back.
@@ -92,8 +92,8 @@ class Sql {
     void forget_rows();
 
     // Views: named queries, read like tables. One is computed when it is first read and then kept until
-    // forget_views(). Refused where a table or a view of the name is there.
-    Result<Uses> add_view(std::string_view name, std::string_view select);
+    // forget_views(). Refused where a table or a view of the name is there. `uses` is what check() said of `select`.
+    Result<void> add_view(std::string_view name, std::string_view select, const Uses& uses);
     void forget_views();                          // what they hold; a new moment begins
     void drop_views();                            // and what was kept
     bool has_table(std::string_view name) const;  // a relation, a view or given rows

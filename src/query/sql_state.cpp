@@ -91,8 +91,10 @@ Result<void> Sql::State::run(const std::string& sql) {
 Result<Statement> Sql::State::prepare(std::string_view sql) {
     read.clear();
     error_offset.reset();
-    if (ends_statement(sql)) return Error{"the query is empty", ErrorKind::usage};
-    const std::string first = to_lower(sql_tokens(sql).front().text);
+    const std::optional<SqlToken> begin = first_sql_token(sql);
+    if (!begin || (begin->text == ";" && ends_statement(sql)))
+        return Error{"the query is empty", ErrorKind::usage};
+    const std::string first = to_lower(begin->text);
     if (first != "select" && first != "with" && first != "values" && first != "explain" && first != "pragma")
         return Error{std::string(only_select), ErrorKind::usage};
     Statement statement;

@@ -61,6 +61,27 @@ Piece next_piece(std::string_view sql, std::size_t at, std::size_t& length) {
     return Piece::other;
 }
 
+// The token that starts at `at`, if one does, and the length to go on by.
+std::optional<SqlToken> token_at(std::string_view sql, std::size_t at, std::size_t& length) {
+    const Piece piece = next_piece(sql, at, length);
+    const std::string_view text = sql.substr(at, length);
+    switch (piece) {
+        case Piece::comment:
+            break;
+        case Piece::string:
+        case Piece::other:
+            if (std::isspace(static_cast<unsigned char>(text.front()))) break;
+            return SqlToken{SqlToken::Kind::other, text};
+        case Piece::quoted_word:
+            return SqlToken{SqlToken::Kind::word, text.substr(1, length < 2 ? 0 : length - 2)};
+        case Piece::word:
+            return SqlToken{SqlToken::Kind::word, text};
+        case Piece::parameter:
+            return SqlToken{SqlToken::Kind::parameter, text};
+    }
+    return {};
+}
+
 bool plain_text(std::string_view text) {
     for (const char c : text)
         if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return false;
@@ -79,29 +100,15 @@ std::string hex(std::string_view bytes) {
 
 std::vector<SqlToken> sql_tokens(std::string_view sql) {
     std::vector<SqlToken> tokens;
-    for (std::size_t at = 0, length = 0; at < sql.size(); at += length) {
-        const Piece piece = next_piece(sql, at, length);
-        const std::string_view text = sql.substr(at, length);
-        switch (piece) {
-            case Piece::comment:
-                break;
-            case Piece::string:
-            case Piece::other:
-                if (!std::isspace(static_cast<unsigned char>(text.front())))
-                    tokens.push_back({SqlToken::Kind::other, text});
-                break;
-            case Piece::quoted_word:
-                tokens.push_back({SqlToken::Kind::word, text.substr(1, length < 2 ? 0 : length - 2)});
-                break;
-            case Piece::word:
-                tokens.push_back({SqlToken::Kind::word, text});
-                break;
-            case Piece::parameter:
-                tokens.push_back({SqlToken::Kind::parameter, text});
-                break;
-        }
-    }
+    for (std::size_t at = 0, length = 0; at < sql.size(); at += length)
+        if (const auto token = token_at(sql, at, length)) tokens.push_back(*token);
     return tokens;
+}
+
+std::optional<SqlToken> first_sql_token(std::string_view sql) {
+    for (std::size_t at = 0, length = 0; at < sql.size(); at += length)
+        if (const auto token = token_at(sql, at, length)) return token;
+    return {};
 }
 
 std::string sql_literal(const Cell& cell) {

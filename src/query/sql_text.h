@@ -2,6 +2,7 @@
 // SQL as text: its words, values written as literals, and the nearest right word for an error.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,6 +21,7 @@ struct SqlToken {
 // Words, parameters and what stands between them, in order; comments are left out. The texts point into
 // `sql`.
 std::vector<SqlToken> sql_tokens(std::string_view sql);
+std::optional<SqlToken> first_sql_token(std::string_view sql);
 
 // A literal that gives the cell's exact value. Text that cannot be shown or pasted as it is becomes
 // CAST(x'...' AS TEXT), so that no value can leave its place in the statement.

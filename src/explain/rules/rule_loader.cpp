@@ -138,7 +138,9 @@ void RuleLoader::give_rows_of(const std::string& id) {
     for (const RuleLimit& limit : rule->limits) limits.push_back({limit.name, limit.value});
     const auto query = sql_.expand(rule->written_when, limits);
     if (!query) return problem(query.error());
-    if (auto added = sql_.add_view(id, *query); !added) problem(added.error());
+    const auto uses = sql_.check(*query);
+    if (!uses) return problem(uses.error());
+    if (auto added = sql_.add_view(id, *query, *uses); !added) problem(added.error());
 }
 
 void RuleLoader::add_rule(const ParsedFile& file, const YamlNode& node) {

@@ -160,10 +160,10 @@ bool RuleLoader::define(PendingView& view, const std::vector<PendingView>& pendi
             problem(fits.error());
         } else if (!keeps_columns(view, uses->columns)) {
             // named there
-        } else if (auto added = sql_.add_view(view.name, source.query->text); !added) {
+        } else if (auto added = sql_.add_view(view.name, source.query->text, *uses); !added) {
             problem(text.error(source.query->at, fmt::format("`query`: {}", added.error().message)));
         } else {
-            made(view.name, source, *added);
+            made(view.name, source, *uses);
             return true;
         }
         view.sources.erase(view.sources.begin());
@@ -212,8 +212,7 @@ void RuleLoader::made(const std::string& name, const ViewSource& source, const S
 std::string RuleLoader::meaning_of(const std::string& column, const std::vector<std::string>& reads) const {
     std::set<std::string> meanings;
     for (const std::string& read : reads) {
-        for (const Sql::TableColumn& each : sql_.columns_of_table(read))
-            if (each.name == column) meanings.insert(each.meaning);
+        if (const auto meaning = sql_.meaning_of(read, column)) meanings.emplace(*meaning);
         for (const RuleBook::View& view : state_->views)
             if (view.name == read)
                 for (const RuleBook::ViewColumn& each : view.columns)

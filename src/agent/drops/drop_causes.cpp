@@ -15,11 +15,9 @@ using column::text;
 // All may be null.
 constexpr DerivedColumn cause_columns[] = {
     {"kind", text, Unit::none,
-     "What dropped: firewall rule, firewall program, firewall unknown, conntrack full, reverse path, xdp, "
-     "tc, "
-     "cgroup program, socket filter, queue, route, too big, neighbour, hop limit, checksum; other: no "
-     "cause "
-     "is found."},
+     "What dropped: firewall rule, firewall program, firewall unknown, conntrack full, reverse path, "
+     "forwarding off, local network, xdp, tc, cgroup program, socket filter, queue, route, too big, "
+     "neighbour, hop limit, checksum; other: no cause is found."},
     {"severity", text, Unit::none, "warning or note; critical where all of a machine's network suffers."},
     {"confidence", text, Unit::none, "How sure that is: high, medium, low."},
     {"netns", number, Unit::identifier, "The network namespace by its number."},
@@ -116,6 +114,8 @@ constexpr DerivedColumn cause_columns[] = {
     {"sysctl_value", text, Unit::none, "Its value."},
     {"own_sysctl", text, Unit::none, "The same setting of the device alone."},
     {"back_device", text, Unit::none, "The device by which the route back to the sender leads."},
+    {"onward_device", text, Unit::none,
+     "The device by which the route to the destination leads, where they came by another."},
     {"route", text, Unit::none, "The route that drops, or leads back."},
     {"route_kind", text, Unit::none, "blackhole, unreachable, prohibit."},
     {"route_protocol", text, Unit::none, "Who made the route."},

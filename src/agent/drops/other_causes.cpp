@@ -185,6 +185,8 @@ class OtherJudge {
         const std::string& reason = first.reason;
         const std::string function = first.function();
         if (reason == "IP_RPFILTER") return name_rp_filter(cause, first);
+        if (reason == "IP_INADDRERRORS" && function == "ip_error") return name_forwarding(cause, group, first);
+        if (reason == "IP_LOCALNET") return name_localnet(cause, group, first);
         if (reason == "XDP" || function.find("xdp") != std::string::npos)
             return name_program(cause, first, "xdp", "xdp");
         if (reason == "TC_INGRESS") return name_program(cause, first, "tc ingress", "tc");
@@ -203,15 +205,46 @@ class OtherJudge {
         return false;
     }
 
+    std::optional<std::int64_t> setting(std::uint32_t netns, const std::string& name) const {
+        const auto found = sysctls_.find({netns, name});
+        return found == sysctls_.end() ? std::nullopt : std::optional(found->second);
+    }
+
+    // For this reason there the kernel drops only what is for another machine and came by a device that does not
+    // forward. Of all devices together net.ipv4.ip_forward tells; where it is 1, it is the device's own.
+    bool name_forwarding(DropCause& cause, const DropGroup& group, const Drop& first) const {
+        if (first.device.empty()) return false;
+        const std::string every = "net.ipv4.ip_forward";
+        const std::string own = "net.ipv4.conf." + first.device + ".forwarding";
+        cause["kind"] = "forwarding off";
+        cause["sysctl"] = setting(first.netns, every) == 0 ? every : own;
+        cause["own_sysctl"] = own;
+        std::string onward;
+        for (const Drop* drop : group.drops()) {
+            const Route* route = route_to(first.netns, drop->destination);
+            if (!route || route->interface.empty() || (!onward.empty() && route->interface != onward)) return true;
+            onward = route->interface;
+        }
+        if (onward != first.device) cause["onward_device"] = onward;
+        return true;
+    }
+
+    // What comes from outside for 127.0.0.0/8, by a device that does not let it in.
+    static bool name_localnet(DropCause& cause, const DropGroup& group, const Drop& first) {
+        if (first.device.empty()) return false;
+        for (const Drop* drop : group.drops())
+            if (!drop->destination.starts_with("127.")) return false;
+        cause["kind"] = "local network";
+        cause["sysctl"] = "net.ipv4.conf." + first.device + ".route_localnet";
+        return true;
+    }
+
     // The stricter of the two settings holds.
     bool name_rp_filter(DropCause& cause, const Drop& drop) const {
         const std::string device = drop.device;
         const std::string all = "net.ipv4.conf.all.rp_filter";
         const std::string own = "net.ipv4.conf." + device + ".rp_filter";
-        const auto value = [&](const std::string& name) {
-            const auto found = sysctls_.find({drop.netns, name});
-            return found == sysctls_.end() ? std::int64_t{0} : found->second;
-        };
+        const auto value = [&](const std::string& name) { return setting(drop.netns, name).value_or(0); };
         const std::int64_t in_force = std::max(value(all), value(own));
         if (in_force == 0) return false;  // set back since, or not known
         cause["kind"] = "reverse path";

@@ -53,8 +53,8 @@ class Sentence {
     };
     // The first thing wrong with the text.
     static std::optional<Fault> check(std::string_view text, const Form& form);
-    // `text` passed check() with this form.
-    static Sentence make(std::string_view text, const Form& form);
+    // Nothing where check() finds a fault.
+    static std::optional<Sentence> make(std::string_view text, const Form& form);
 
     // Nothing where a value that it names is null.
     std::optional<std::string> say(std::span<const Cell> row, const Knowledge* knowledge = nullptr) const;

@@ -344,11 +344,11 @@ std::optional<Sentence::Fault> Sentence::check(std::string_view text, const Form
     return parser.fault();
 }
 
-Sentence Sentence::make(std::string_view text, const Form& form) {
+std::optional<Sentence> Sentence::make(std::string_view text, const Form& form) {
     Sentence sentence;
     SentenceParser parser(text, form);
     sentence.parts_ = parser.parse();
-    if (parser.fault()) sentence.parts_.clear();
+    if (parser.fault()) return {};
     return sentence;
 }
 

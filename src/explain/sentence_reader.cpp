@@ -11,11 +11,13 @@ Sentence SentenceReader::one(const YamlNode& node, std::string_view key, Place p
     text(node, key);
     if (error_) return {};
     const Sentence::Form how = form(place);
-    if (const auto fault = Sentence::check(node.text, how)) {
+    if (auto made =
+            Sentence::make(place == Place::command ? std::string(trim(node.text)) : one_line(node.text), how))
+        return std::move(*made);
+    // Once more as it is written, for the place of the fault.
+    if (const auto fault = Sentence::check(node.text, how))
         fail(file_.inside(node, fault->offset), fmt::format("`{}`: {}", key, fault->reason));
-        return {};
-    }
-    return Sentence::make(place == Place::command ? std::string(trim(node.text)) : one_line(node.text), how);
+    return {};
 }
 
 Sentences SentenceReader::alternatives(const YamlNode& node, std::string_view key) {

@@ -32,7 +32,7 @@ Sentence::Form form_of(Place place) {
 std::string say(std::string_view text, Place place = Place::words, const std::vector<Cell>& cells = row) {
     if (const auto fault = Sentence::check(text, form_of(place)))
         return std::to_string(fault->offset) + ": " + fault->reason;
-    return Sentence::make(text, form_of(place)).say(cells).value_or("(not said)");
+    return Sentence::make(text, form_of(place))->say(cells).value_or("(not said)");
 }
 
 TEST(Sentence, says_values_in_the_unit_their_name_tells) {
@@ -48,8 +48,8 @@ TEST(Sentence, takes_a_format) {
 
 TEST(Sentence, is_not_said_where_a_value_is_null) {
     EXPECT_EQ(say("It is {missing}."), "(not said)");
-    const Sentences both = {Sentence::make("It is {missing}.", form_of(Place::words)),
-                            Sentence::make("It is {pid}.", form_of(Place::words))};
+    const Sentences both = {*Sentence::make("It is {missing}.", form_of(Place::words)),
+                            *Sentence::make("It is {pid}.", form_of(Place::words))};
     EXPECT_EQ(say_first(both, row), "It is 4194304.");
     EXPECT_EQ(say_first({}, row), std::nullopt);
 }

@@ -185,7 +185,8 @@ class OtherJudge {
         const std::string& reason = first.reason;
         const std::string function = first.function();
         if (reason == "IP_RPFILTER") return name_rp_filter(cause, first);
-        if (reason == "IP_INADDRERRORS" && function == "ip_error") return name_forwarding(cause, group, first);
+        if (reason == "IP_INADDRERRORS" && function == "ip_error")
+            return name_forwarding(cause, group, first);
         if (reason == "IP_LOCALNET") return name_localnet(cause, group, first);
         if (reason == "XDP" || function.find("xdp") != std::string::npos)
             return name_program(cause, first, "xdp", "xdp");
@@ -217,15 +218,21 @@ class OtherJudge {
         const std::string every = "net.ipv4.ip_forward";
         const std::string own = "net.ipv4.conf." + first.device + ".forwarding";
         cause["kind"] = "forwarding off";
+        // Whoever has the port here is not meant.
+        for (const char* owner : {"pid", "comm", "exe", "listens"}) cause.erase(owner);
         cause["sysctl"] = setting(first.netns, every) == 0 ? every : own;
-        cause["own_sysctl"] = own;
+        cause["sysctl_value"] = "0";
         std::string onward;
         for (const Drop* drop : group.drops()) {
             const Route* route = route_to(first.netns, drop->destination);
-            if (!route || route->interface.empty() || (!onward.empty() && route->interface != onward)) return true;
+            if (!route || route->interface.empty() || (!onward.empty() && route->interface != onward))
+                return true;
             onward = route->interface;
         }
-        if (onward != first.device) cause["onward_device"] = onward;
+        if (onward != first.device)
+            cause["onward_device"] = onward;
+        else if (const auto only = cause.find("destination"); only != cause.end())
+            cause["missing_address"] = only->second;
         return true;
     }
 
@@ -236,6 +243,7 @@ class OtherJudge {
             if (!drop->destination.starts_with("127.")) return false;
         cause["kind"] = "local network";
         cause["sysctl"] = "net.ipv4.conf." + first.device + ".route_localnet";
+        cause["sysctl_value"] = "0";
         return true;
     }
 

@@ -354,9 +354,12 @@ class RuleReader : public YamlReader {
                                     key, escape_control(said), did_you_mean(said, views_of(rule.columns))));
         if (plain) said = "{" + said + "}";
         const Sentence::Form form{Place::plain, rule.columns, rule.units, "en", {}, nullptr};
-        if (const auto fault = Sentence::check(said, form))
+        auto made = Sentence::make(said, form);
+        if (!made) {
+            const auto fault = Sentence::check(said, form);
             return fail(file_.inside(node, fault->offset), fmt::format("`{}`: {}", key, fault->reason));
-        out.push_back(Sentence::make(said, form));
+        }
+        out.push_back(std::move(*made));
     }
 
     void read_object(const YamlNode& node, Rule& rule) {

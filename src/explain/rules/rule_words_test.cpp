@@ -28,7 +28,7 @@ std::string say(std::string_view text, std::vector<Cell> row, Place place = Plac
     const Sentence::Form form{place, columns, units, language, kinds, &parts};
     if (const auto fault = Sentence::check(text, form))
         return std::to_string(fault->offset) + ": " + fault->reason;
-    return Sentence::make(text, form).say(row, &knowledge).value_or("(not said)");
+    return Sentence::make(text, form)->say(row, &knowledge).value_or("(not said)");
 }
 std::vector<Cell> row(std::int64_t n) {
     return {cell(n),

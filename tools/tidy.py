@@ -5,7 +5,7 @@ in parallel. Prints what it found and a closing line; exit code 1 if it found an
 
 Nearly all of its time goes into the system's headers, so files with the same flags are looked at eight together, as one
 source that includes them: a third of the time. Where that cannot be compiled (two files of one batch use a name each for
-itself), and with --all or a single FILE, each is looked at alone.
+itself) the halves are; with --all or a single FILE each is looked at alone.
 
 A file whose every input is unchanged is not looked at again: the key is the text of every file that the compiler read
 for it, as ninja remembers them, the flags, the checks and the tool, so anything that could change the answer changes the
@@ -76,15 +76,18 @@ def found_in(words: list) -> str:
 
 def tidy_together(batch: list[dict], build: pathlib.Path) -> list[str]:
     """What was found in the files of the batch, which have the same flags."""
-    if len(batch) > 1:
-        name = hashlib.sha256("".join(entry["file"] for entry in batch).encode()).hexdigest()[:16]
-        source = build / "tidy" / f"{name}.cpp"
-        source.parent.mkdir(exist_ok=True)
-        source.write_text("".join(f'#include "{entry["file"]}"\n' for entry in batch), encoding="utf-8")
-        found = found_in(["--checks=-bugprone-suspicious-include", f"--header-filter={OURS}", source, "--", *flags_of(batch[0])])
-        if "[clang-diagnostic-error]" not in found:
-            return [found] if found else []
-    return [found for entry in batch if (found := found_in(["-p", build, entry["file"]]))]
+    if len(batch) == 1:
+        found = found_in(["-p", build, batch[0]["file"]])
+        return [found] if found else []
+    name = hashlib.sha256("".join(entry["file"] for entry in batch).encode()).hexdigest()[:16]
+    source = build / "tidy" / f"{name}.cpp"
+    source.parent.mkdir(exist_ok=True)
+    source.write_text("".join(f'#include "{entry["file"]}"\n' for entry in batch), encoding="utf-8")
+    found = found_in(["--checks=-bugprone-suspicious-include", f"--header-filter={OURS}", source, "--", *flags_of(batch[0])])
+    if "[clang-diagnostic-error]" not in found:
+        return [found] if found else []
+    half = len(batch) // 2
+    return tidy_together(batch[:half], build) + tidy_together(batch[half:], build)
 
 
 def batches_of(entries: list[dict], most: int) -> list[list[dict]]:

@@ -49,7 +49,8 @@ TEST_F(BlockIoKernel, share_of_time_busy_and_depth_are_right_to_five_points) {
         ASSERT_TRUE(stalling.stall());
         const auto asked = std::chrono::steady_clock::now();
         std::vector<std::thread> writers;
-        for (int i = 0; i < 4; ++i) writers.emplace_back([&, i] { write_block("/dev/" + watched_, i); });
+        // Apart from each other: neighbours can become one request.
+        for (int i = 0; i < 4; ++i) writers.emplace_back([&, i] { write_block("/dev/" + watched_, 16 * i); });
         std::this_thread::sleep_for(std::chrono::milliseconds(400));
         stalling.go_on();
         for (std::thread& writer : writers) writer.join();

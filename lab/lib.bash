@@ -11,7 +11,8 @@
 # `waggle lab` sets LAB_STATE (a new folder), LAB_SEED and LAB_LIFE (no program of the fault lives longer, in seconds). By hand:
 #   lab/FAULT/inject; waggle why; lab/FAULT/heal
 set -euo pipefail
-export LC_ALL=C PATH=${PATH:-/usr/bin:/bin}:/usr/local/sbin:/usr/sbin:/sbin
+# The system's own programs first: a python3 that is a script around another takes seconds to start on a busy machine.
+export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin:${PATH:-}:/usr/local/sbin
 LAB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 fault_name=$(basename "$(cd "$(dirname "$0")" && pwd)")
 if [[ -z ${LAB_STATE:-} ]]; then
@@ -21,7 +22,7 @@ if [[ -z ${LAB_STATE:-} ]]; then
 fi
 export LAB_STATE LAB_SEED=${LAB_SEED:-$RANDOM} LAB_LIFE=${LAB_LIFE:-300}
 mark=lab-${LAB_STATE##*.}
-patience=1 # how many times slower than a real machine this one is
+patience=3 # how many times slower than a real machine this one is; a busy one is one
 [[ -z ${WAGGLE_VM:-} ]] || patience=10
 
 # --- what differs with the seed ------------------------------------------------------------------------------------

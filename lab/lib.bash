@@ -22,7 +22,7 @@ if [[ -z ${LAB_STATE:-} ]]; then
 fi
 export LAB_STATE LAB_SEED=${LAB_SEED:-$RANDOM} LAB_LIFE=${LAB_LIFE:-300}
 mark=lab-${LAB_STATE##*.}
-patience=3 # how many times slower than a real machine this one is; a busy one is one
+patience=1 # how many times slower than a real machine this one is
 [[ -z ${WAGGLE_VM:-} ]] || patience=10
 
 # --- what differs with the seed ------------------------------------------------------------------------------------
@@ -204,9 +204,9 @@ copy_of() {
     value "$1" "$LAB_STATE/$3"
 }
 
-# wait_for SECONDS COMMAND...: until it succeeds.
+# wait_for SECONDS COMMAND...: until it succeeds; three times as long on a machine that is busy.
 wait_for() {
-    local end=$((SECONDS + $1 * patience))
+    local end=$((SECONDS + 3 * $1 * patience))
     shift
     until "$@" 2> /dev/null; do
         ((SECONDS < end)) || return 1

@@ -117,7 +117,7 @@ constexpr DerivedColumn cause_columns[] = {
     {"onward_device", text, Unit::none,
      "The device by which the route to the destination leads, where they came by another."},
     {"missing_address", text, Unit::none,
-     "The address they were for, where no route leads there but back by the device they came by."},
+     "The address they were for, where it is of the network at the device they came by."},
     {"route", text, Unit::none, "The route that drops, or leads back."},
     {"route_kind", text, Unit::none, "blackhole, unreachable, prohibit."},
     {"route_protocol", text, Unit::none, "Who made the route."},

@@ -223,15 +223,17 @@ class OtherJudge {
         cause["sysctl"] = setting(first.netns, every) == 0 ? every : own;
         cause["sysctl_value"] = "0";
         std::string onward;
+        bool beside = true;  // on the network of that device itself, behind no router
         for (const Drop* drop : group.drops()) {
             const Route* route = route_to(first.netns, drop->destination);
             if (!route || route->interface.empty() || (!onward.empty() && route->interface != onward))
                 return true;
             onward = route->interface;
+            beside &= route->gateway.empty();
         }
         if (onward != first.device)
             cause["onward_device"] = onward;
-        else if (const auto only = cause.find("destination"); only != cause.end())
+        else if (const auto only = cause.find("destination"); beside && only != cause.end())
             cause["missing_address"] = only->second;
         return true;
     }

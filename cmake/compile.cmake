@@ -21,6 +21,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
 endif()
 if(WAGGLE_SANITIZE)
   add_compile_options(-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+  add_compile_definitions(WAGGLE_SANITIZED) # for tests that measure time or memory
   add_link_options(-fsanitize=address,undefined)
 endif()
 if(WAGGLE_COVERAGE)

@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::uint64_t millisecond_ns = 1'000'000;
 constexpr std::uint64_t second_ns = 1'000 * millisecond_ns;
-#ifdef __SANITIZE_ADDRESS__  // which makes every row ten times as expensive
+#ifdef WAGGLE_SANITIZED  // which makes every row ten times as expensive
 constexpr std::uint64_t wanted_per_second = 20'000;
 constexpr std::uint64_t most_delay_ns = 500 * millisecond_ns;
 #else

@@ -150,7 +150,7 @@ struct Rate {
     double kept;         // what the test counts as that rate
 };
 
-#ifdef __SANITIZE_ADDRESS__
+#ifdef WAGGLE_SANITIZED
 constexpr bool instrumented = true;
 #else
 constexpr bool instrumented = false;

@@ -317,6 +317,34 @@ words:
     EXPECT_EQ(replayed.findings[0].what, answer.findings[0].what);
 }
 
+// On a machine with many network namespaces the facts take longer to read than a small file lasts.
+TEST(SessionKernel, files_that_change_sooner_than_the_facts_are_read_are_whole_recordings) {
+    SessionOptions options;
+    options.sensors = {"process"};
+    auto session = started(options);
+    ASSERT_TRUE(session);
+    const std::string path = testing::TempDir() + "waggle-short-parts-" + std::to_string(getpid());
+    Result<RecordingWriter> writer = RecordingWriter::create(path, options.memory_bytes);
+    ASSERT_TRUE(writer);
+    session->record_to(&*writer, "", {.bytes = 0, .ns = 7'000'000});  // each batch begins a file
+    run_for(*session, 3'000'000'000);
+    session->answer("");
+    ASSERT_TRUE(writer->close());
+    session.reset();
+    int parts = 0;
+    for (unsigned part = 0; part < RecordingKeep::parts; ++part) {
+        const std::string file = part == 0 ? path : path + "." + std::to_string(part);
+        if (!std::filesystem::exists(file)) continue;
+        ++parts;
+        const auto replay = Replay::open(file);
+        ASSERT_TRUE(replay) << replay.error().message;
+        EXPECT_EQ((*replay)->problem(), "") << file;
+        EXPECT_THAT((*replay)->answer("").problems, testing::IsEmpty()) << file;
+        std::filesystem::remove(file);
+    }
+    EXPECT_GT(parts, 2);
+}
+
 TEST(SessionKernel, a_source_that_cannot_filter_is_not_shown_unfiltered) {
     SessionOptions options;
     options.sensors = {"object"};

@@ -6,7 +6,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$top"
 export PATH=$PATH:/usr/sbin:/sbin
 # What one clone has compiled serves the next: paths below the tree are relative to the compiler cache.
-export CCACHE_BASEDIR=$top CCACHE_NOHASHDIR=true
+export CCACHE_BASEDIR=$top CCACHE_NOHASHDIR=true CCACHE_SLOPPINESS=pch_defines,time_macros
 
 # step NAME LOG CMD…: runs CMD into LOG and says how it went; ends the script when it failed.
 step() {
@@ -57,12 +57,13 @@ why_failed() {
     { grep -m 1 -E '(error|Error|^E):' "$1" || tail -n 1 "$1"; } | tr -cd '[:print:]' | cut -c1-200
 }
 
-# build PRESET [TARGET…]: configures once, then lets ninja do what is needed; silent when that is nothing.
+# build PRESET [TARGET…]: configures once, then lets ninja do what is needed; silent when that is nothing. With
+# WAGGLE_UNITY=ON the files of a folder are compiled together: sooner done the first time, later each time after.
 build() {
     local preset=$1 dir=build/$1
     shift
     if [[ ! -e $dir/build.ninja ]]; then
-        step "configure $preset" "$dir/configure.log" cmake --preset "$preset"
+        step "configure $preset" "$dir/configure.log" cmake --preset "$preset" ${WAGGLE_UNITY:+-DWAGGLE_UNITY="$WAGGLE_UNITY"}
     fi
     if ! ninja -C "$dir" -n "$@" 2> /dev/null | grep -q '^ninja: no work to do'; then
         step "build $preset" "$dir/build.log" ninja -C "$dir" "$@"

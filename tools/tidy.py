@@ -1,16 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """tidy.py [--all] BUILD_DIR [FILE…]: clang-tidy over the sources of src/ and sensors/ in BUILD_DIR's compile database,
-in parallel. Prints what it found and a closing line; exit code 1 if it found anything.
+in parallel. Prints what it found and a closing line; exit code 1 if it found anything. BUILD_DIR must be built.
 
-Nearly all of its time goes into the system's headers, so files with the same flags are looked at eight together, as one
-source that includes them: a third of the time. Where that cannot be compiled (two files of one batch use a name each for
-itself) the halves are; with --all or a single FILE each is looked at alone.
+Nearly all of its time goes into the system's headers, so it takes the files as the build compiles them: where that is
+eight together, eight are looked at in the time of three. Looked at are the sources that a commit of the last two days or
+a change since can have affected, by what the compiler read for them; --all looks at all, for the night.
 
-A file whose every input is unchanged is not looked at again: the key is the text of every file that the compiler read
-for it, as ninja remembers them, the flags, the checks and the tool, so anything that could change the answer changes the
-key. BUILD_DIR must be built. Clean files are remembered in $XDG_CACHE_HOME/waggle/tidy (default ~/.cache/waggle/tidy),
-for every clone alike; --all looks at all.
+A source whose every input is unchanged is not looked at again: the key is the text of all that the compiler read for it,
+the flags, the checks and the tool. Clean ones are remembered in $XDG_CACHE_HOME/waggle/tidy (default
+~/.cache/waggle/tidy), for every clone alike; --all looks at them too.
 """
 import concurrent.futures
 import functools
@@ -23,16 +22,8 @@ import subprocess
 import sys
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
-OURS = r"(^|/)(src|sensors|include/waggle)/.*\.(h|cpp)$"
+OURS = rf"^{TOP}/(src|sensors|include/waggle)/.*\.(h|cpp)$"
 TIDY = "clang-tidy-19"
-
-
-def flags_of(entry: dict) -> list[str]:
-    words = shlex.split(entry["command"])
-    words = words[2 if words[0].endswith("ccache") else 1:]
-    at = words.index("-o")
-    del words[at:at + 2]
-    return [word for word in words if word not in ("-c", entry["file"])]
 
 
 def object_of(entry: dict) -> str:
@@ -74,27 +65,16 @@ def found_in(words: list) -> str:
     return "" if done.returncode == 0 else done.stdout or done.stderr
 
 
-def tidy_together(batch: list[dict], build: pathlib.Path) -> list[str]:
-    """What was found in the files of the batch, which have the same flags."""
-    if len(batch) == 1:
-        found = found_in(["-p", build, batch[0]["file"]])
-        return [found] if found else []
-    name = hashlib.sha256("".join(entry["file"] for entry in batch).encode()).hexdigest()[:16]
-    source = build / "tidy" / f"{name}.cpp"
-    source.parent.mkdir(exist_ok=True)
-    source.write_text("".join(f'#include "{entry["file"]}"\n' for entry in batch), encoding="utf-8")
-    found = found_in(["--checks=-bugprone-suspicious-include", f"--header-filter={OURS}", source, "--", *flags_of(batch[0])])
-    if "[clang-diagnostic-error]" not in found:
-        return [found] if found else []
-    half = len(batch) // 2
-    return tidy_together(batch[:half], build) + tidy_together(batch[half:], build)
-
-
-def batches_of(entries: list[dict], most: int) -> list[list[dict]]:
-    groups: dict[tuple, list[dict]] = {}
-    for entry in sorted(entries, key=lambda entry: entry["file"]):
-        groups.setdefault((*flags_of(entry),), []).append(entry)
-    return [group[at:at + most] for group in groups.values() for at in range(0, len(group), most)]
+def changed_lately() -> set[str] | None:
+    """The files that commits of the last two days or changes since touched; None where no history tells."""
+    git = ["git", "-C", str(TOP)]
+    log = subprocess.run([*git, "log", "--since=2.days", "--name-only", "--format="], capture_output=True, text=True, check=False)
+    now = subprocess.run([*git, "status", "--porcelain", "--no-renames"], capture_output=True, text=True, check=False)
+    if log.returncode or now.returncode or os.path.exists(TOP / ".git/shallow"):
+        return None
+    names = log.stdout.split("\n") + [line[3:] for line in now.stdout.split("\n")]
+    changed = {str(TOP / name) for name in names if name}
+    return None if str(TOP / ".clang-tidy") in changed else changed
 
 
 def main() -> int:
@@ -106,32 +86,40 @@ def main() -> int:
     remembered.mkdir(parents=True, exist_ok=True)
     version = subprocess.run([TIDY, "--version"], capture_output=True, check=True).stdout
     salt = version + (TOP / ".clang-tidy").read_bytes()
-    entries = []
-    for entry in json.loads((build / "compile_commands.json").read_text(encoding="utf-8")):
-        path = pathlib.Path(entry["file"])
-        ours = path.is_relative_to(TOP / "src") or path.is_relative_to(TOP / "sensors")
-        if str(path) in chosen if chosen else ours:
-            entries.append(entry)
-
     inputs = inputs_of_all(build)
+    every = "--all" in sys.argv or chosen
+    changed = None if every else changed_lately()
+
+    def wanted(entry: dict) -> bool:
+        path = pathlib.Path(entry["file"])
+        if chosen:
+            return str(path) in chosen
+        together = "/Unity/" in entry["file"]
+        if not together and not any(path.is_relative_to(TOP / room) for room in ("src", "sensors")):
+            return False
+        known = inputs.get(object_of(entry))
+        return not (known and changed is not None) or not changed.isdisjoint(known)
+
+    entries = json.loads((build / "compile_commands.json").read_text(encoding="utf-8"))
+    ours = [entry for entry in entries if wanted(entry)]
 
     def remember(entry: dict) -> pathlib.Path | None:
         known = inputs.get(object_of(entry))
         return remembered / key_of(entry, known, salt) if known else None
 
-    alone = "--all" in sys.argv or len(entries) == 1
-    found = 0
+    def look(entry: dict) -> bool:
+        key = remember(entry)
+        if not every and key and key.exists():
+            return True
+        text = found_in(["--checks=-bugprone-suspicious-include", f"--header-filter={OURS}", "-p", build, entry["file"]])
+        print(text, end="", flush=True)
+        if not text and key:
+            key.touch()
+        return not text
+
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        keys = {entry["file"]: remember(entry) for entry in entries}
-        unknown = [entry for entry in entries if alone or not (keys[entry["file"]] and keys[entry["file"]].exists())]
-        batches = batches_of(unknown, 1 if alone else 8)
-        for batch, texts in zip(batches, pool.map(lambda batch: tidy_together(batch, build), batches)):
-            found += len(texts)
-            print("".join(texts), end="", flush=True)
-            for entry in batch if not texts else []:
-                if keys[entry["file"]]:
-                    keys[entry["file"]].touch()
-    print(f"{len(entries)} files, {len(unknown)} looked at, {found} with findings")
+        found = list(pool.map(look, ours)).count(False)
+    print(f"{len(ours)} sources looked at, {found} with findings")
     return 1 if found else 0
 
 

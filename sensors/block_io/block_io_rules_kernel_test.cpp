@@ -44,7 +44,7 @@ Percentiles percentiles_of_fio(const std::string& device, const std::string& opt
     std::string rows;
     // An emulated machine, or a program under the sanitizers, takes seconds until it counts; what ends before that is
     // of no window.
-#ifdef __SANITIZE_ADDRESS__
+#ifdef WAGGLE_SANITIZED
     const bool slow = true;
 #else
     const bool slow = std::getenv("WAGGLE_VM") != nullptr;

@@ -59,9 +59,10 @@ explain::Answer Session::of_part(const explain::Answer& answer) {
         begin = part_begin_;
     }
     if (begin.time_ns == started_ns_) return out;
-    out.window = window_between(begin.time_ns, answer.window.to_ns);
+    // Reading the facts of many namespaces takes longer than a small part lasts: it can begin after the answer's end.
+    out.window = window_between(begin.time_ns, std::max(answer.window.to_ns, begin.time_ns));
     const std::lock_guard lock(mutex_);
-    out.coverage = coverage_between(begin, told_.last);
+    out.coverage = coverage_between(begin, told_.last.time_ns < begin.time_ns ? begin : told_.last);
     return out;
 }
 

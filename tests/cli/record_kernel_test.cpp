@@ -118,7 +118,7 @@ class Record : public testing::Test {
 TEST_F(Record, killed_at_any_of_a_hundred_moments_it_replays_up_to_a_second_before) {
     const bool emulated = std::getenv("WAGGLE_VM") != nullptr;
     const char* wanted = std::getenv("WAGGLE_KILLS");
-#ifdef __SANITIZE_ADDRESS__
+#ifdef WAGGLE_SANITIZED
     constexpr int usual_kills = 1, usual_copies = 2;
 #else
     constexpr int usual_kills = 5, usual_copies = 19;
@@ -279,7 +279,7 @@ TEST_F(Record, a_query_reads_the_whole_file_within_little_memory) {
               number_of(**whole,
                         "SELECT (SELECT count(*) FROM process_exec) + (SELECT count(*) FROM process_fork) + "
                         "(SELECT count(*) FROM process_exit)"));
-#ifndef __SANITIZE_ADDRESS__  // whose own memory is beyond any such limit
+#ifndef WAGGLE_SANITIZED  // whose own memory is beyond any such limit
     // So much for a file of any size.
     const auto asked =
         test::outcome_of("prlimit --data=60000000 " +

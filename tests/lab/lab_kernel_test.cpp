@@ -139,7 +139,7 @@ TEST_F(Lab, every_kind_of_thing_can_be_made_and_healed) {
 // Each in a network namespace of its own, which the commands do not leave: so they can go side by side.
 TEST_F(Lab, the_first_command_of_the_advice_heals) {
     if (emulated()) return;  // what is pasted is the same on every kernel
-#ifdef __SANITIZE_ADDRESS__
+#ifdef WAGGLE_SANITIZED
     return;  // seven at once are too slow to see what they healed
 #endif
     const std::string names[] = {"nft_rule_drops_a_port",     "nft_interval_set_jump_reset",

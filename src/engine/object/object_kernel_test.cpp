@@ -329,7 +329,7 @@ TEST(ObjectKernel, cycles_of_load_attach_detach_and_unload_leave_nothing) {
                 resident_kib());
     EXPECT_GE(done, emulated ? 100 : most);
     EXPECT_EQ(open_descriptors(), descriptors);
-#ifndef __SANITIZE_ADDRESS__  // which keeps what was freed for a while
+#ifndef WAGGLE_SANITIZED  // which keeps what was freed for a while
     EXPECT_LE(std::abs(resident_kib() - before), 1024);
 #endif
     // The kernel frees a program after a grace period.

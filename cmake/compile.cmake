@@ -17,7 +17,7 @@ endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
   # g++ 12 sees overflows inside inlined vectors and strings that cannot happen (GCC bugs 105329, 105651, 107852).
   # AddressSanitizer looks for the real ones.
-  target_compile_options(waggle_flags INTERFACE -Wno-stringop-overflow -Wno-restrict -Wno-array-bounds)
+  target_compile_options(waggle_flags INTERFACE -Wno-stringop-overflow -Wno-stringop-overread -Wno-restrict -Wno-array-bounds)
 endif()
 if(WAGGLE_SANITIZE)
   add_compile_options(-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
@@ -36,10 +36,29 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(libbpf REQUIRED IMPORTED_TARGET libbpf>=1.1)
 find_package(fmt REQUIRED)
 
+# waggle_share_headers(TARGET SHARED FLAGS LINKS header...): where files are compiled together, and what each includes is not the
+# question, the outside headers that nearly all of them include are compiled once for every TARGET with the same FLAGS
+# and what else LINKS define.
+function(waggle_share_headers target shared flags links)
+  if(NOT WAGGLE_UNITY)
+    return()
+  endif()
+  if(NOT TARGET ${shared})
+    file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/${shared}.cpp CONTENT "")
+    add_library(${shared} OBJECT ${CMAKE_BINARY_DIR}/${shared}.cpp)
+    target_link_libraries(${shared} PRIVATE fmt::fmt ${links} waggle_flags)
+    target_compile_options(${shared} PRIVATE ${flags})
+    target_precompile_headers(${shared} PRIVATE <algorithm> <chrono> <filesystem> <functional> <map> <memory> <optional> <string>
+      <thread> <variant> <vector> <fmt/format.h> ${ARGN})
+  endif()
+  target_precompile_headers(${target} REUSE_FROM ${shared})
+endfunction()
+
 # waggle_library(NAME SOURCES a.cpp ... LINKS x y): one static library per folder, every .cpp named.
 function(waggle_library name)
   cmake_parse_arguments(arg "" "" "SOURCES;LINKS;PRIVATE_LINKS" ${ARGN})
   add_library(${name} STATIC ${arg_SOURCES})
   target_link_libraries(${name} PUBLIC ${arg_LINKS} PRIVATE $<BUILD_INTERFACE:waggle_flags> ${arg_PRIVATE_LINKS})
   set_target_properties(${name} PROPERTIES UNITY_BUILD ${WAGGLE_UNITY})
+  waggle_share_headers(${name} waggle_headers "" "")
 endfunction()

@@ -4,20 +4,6 @@
 #   because an emulated machine takes twenty times as long; what they drive has kernel tests of its own. Label: kernel.
 find_package(GTest REQUIRED)
 
-# Half of the time that a test takes to compile goes into GoogleTest's own headers. Where files are compiled together, and what
-# each includes is not the question, they are compiled once for all tests.
-function(waggle_test_headers level)
-  set(name waggle_test_headers${level})
-  if(NOT TARGET ${name})
-    file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/${name}.cpp CONTENT "")
-    add_library(${name} OBJECT ${CMAKE_BINARY_DIR}/${name}.cpp)
-    target_link_libraries(${name} PRIVATE GTest::gmock waggle_flags)
-    target_compile_options(${name} PRIVATE ${level})
-    target_precompile_headers(${name} PRIVATE <gmock/gmock.h> <algorithm> <chrono> <filesystem> <fstream> <functional> <map>
-      <string> <thread> <vector>)
-  endif()
-endfunction()
-
 function(waggle_add_test name label timeout)
   cmake_parse_arguments(arg "" "" "SOURCES;LINKS" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
@@ -28,10 +14,7 @@ function(waggle_add_test name label timeout)
     set(level -O0)
   endif()
   target_compile_options(${name} PRIVATE ${level})
-  if(WAGGLE_UNITY)
-    waggle_test_headers(${level})
-    target_precompile_headers(${name} REUSE_FROM waggle_test_headers${level})
-  endif()
+  waggle_share_headers(${name} waggle_test_headers${level} ${level} GTest::gmock <gmock/gmock.h>)
   target_compile_definitions(${name} PRIVATE WAGGLE_SOURCE_DIR="${CMAKE_SOURCE_DIR}" WAGGLE_BINARY_DIR="${CMAKE_BINARY_DIR}")
   add_test(NAME ${name} COMMAND ${name})
   if(WAGGLE_SANITIZE)

@@ -4,7 +4,7 @@
 in parallel. Prints what it found and a closing line; exit code 1 if it found anything. BUILD_DIR must be built.
 
 Nearly all of its time goes into the system's headers, so it takes the files as the build compiles them: where that is
-eight together, eight are looked at in the time of three. Looked at are the sources that a commit of the last two days or
+eight together, eight are looked at in the time of three. Looked at are the sources that a commit of the last day or
 a change since can have affected, by what the compiler read for them; --all looks at all, for the night.
 
 A source whose every input is unchanged is not looked at again: the key is the text of all that the compiler read for it,
@@ -66,9 +66,9 @@ def found_in(words: list) -> str:
 
 
 def changed_lately() -> set[str] | None:
-    """The files that commits of the last two days or changes since touched; None where no history tells."""
+    """The files that commits of the last day or changes since touched; None where no history tells."""
     git = ["git", "-C", str(TOP)]
-    log = subprocess.run([*git, "log", "--since=2.days", "--name-only", "--format="], capture_output=True, text=True, check=False)
+    log = subprocess.run([*git, "log", "--since=1.day", "--name-only", "--format="], capture_output=True, text=True, check=False)
     now = subprocess.run([*git, "status", "--porcelain", "--no-renames"], capture_output=True, text=True, check=False)
     if log.returncode or now.returncode or os.path.exists(TOP / ".git/shallow"):
         return None

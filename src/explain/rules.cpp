@@ -269,7 +269,10 @@ std::vector<FoundRow> RuleBook::State::ask_and_count(std::size_t index, Sql& sql
     const std::uint64_t began = processor_time_ns(), shared_before = sql.meter().total_ns();
     Asker(sql, knowledge ? &*knowledge : nullptr, answer).ask(rules[index], index, found, out);
     Cost& cost = costs[index];
-    cost.last_ns = processor_time_ns() - began - (sql.meter().total_ns() - shared_before);
+    // What works in threads of its own is measured by the whole process, which can be more than this thread worked.
+    const std::uint64_t worked = processor_time_ns() - began,
+                        elsewhere = sql.meter().total_ns() - shared_before;
+    cost.last_ns = worked - std::min(worked, elsewhere);
     cost.findings = out.size();
     ++cost.asked;
     asked_now.push_back(index);

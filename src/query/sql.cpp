@@ -199,7 +199,7 @@ Result<ResultSet> Sql::query(std::string_view sql, std::span<const Parameter> pa
         const char* name = sqlite3_column_name(statement, i);
         result.columns.push_back({name ? name : "", unit_of_name(name ? name : "")});
     }
-    state_->deadline = steady_clock::now() + state_->time_limit;
+    state_->begin_time();
     std::size_t bytes = 0;
     int rc = SQLITE_ROW;
     while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
@@ -214,7 +214,7 @@ Result<ResultSet> Sql::query(std::string_view sql, std::span<const Parameter> pa
             bytes += sizeof(Cell) + row.back().text.size();
         }
     }
-    state_->deadline = steady_clock::time_point::max();
+    state_->end_time();
     if (rc != SQLITE_DONE && rc != SQLITE_ROW) return state_->explain_error(sql, rc);
     return result;
 }

@@ -126,7 +126,8 @@ class Sql {
     // What went into views and into relations that are read when they are opened.
     CostMeter& meter();
 
-    // How long one query may take before it is ended with an error; 5 s unless told.
+    // How much of a processor one query may use before it is ended with an error; 5 s unless told. It is ended
+    // too when six times as long has passed.
     void limit_time(std::chrono::milliseconds most);
 
   private:

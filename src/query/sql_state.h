@@ -57,7 +57,8 @@ struct Sql::State final : RelationTables, HeldTables {
     std::uint64_t asked = 0;
     CostMeter meter;
     std::chrono::milliseconds time_limit{5000};
-    std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
+    std::chrono::nanoseconds deadline = std::chrono::nanoseconds::max();  // by processor_time()
+    std::chrono::steady_clock::time_point latest = std::chrono::steady_clock::time_point::max();
     std::optional<std::size_t> error_offset;
 
     State() = default;
@@ -82,6 +83,9 @@ struct Sql::State final : RelationTables, HeldTables {
 
     static int authorize(void* self, int action, const char* first, const char* second, const char*,
                          const char*);
+    // Between these two a query is ended that takes too long.
+    void begin_time();
+    void end_time();
     static int look_at_clock(void* self);
 
     Result<Statement> prepare(std::string_view sql);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <thread>
 
 #include "base/units.h"
 #include "explain/testing/rules.h"
@@ -93,6 +94,42 @@ TEST_F(SleepingRule, a_rule_that_is_asked_seldom_by_itself_does_not_sleep_beside
     at(book, 100);
     EXPECT_THAT(at(book, 105).problems, IsEmpty());
     EXPECT_EQ(cost("asked"), 1);
+}
+
+// Reads the rows of another in a thread of its own, which works for 20 ms, as the facts of other network namespaces do.
+class ReadElsewhere final : public Relation {
+  public:
+    explicit ReadElsewhere(const Schema& schema) : schema_(schema) {}
+    const Schema& schema() const override { return schema_; }
+    std::unique_ptr<Cursor> open() const override {
+        std::thread([] {
+            const std::uint64_t until_ns = processor_time_ns() + 20'000'000;
+            while (processor_time_ns() < until_ns) {
+            }
+        }).join();
+        return Table(schema_, 1 << 16).open();
+    }
+    std::uint64_t row_count() const override { return 0; }
+    bool read_when_opened() const override { return true; }
+
+  private:
+    Schema schema_;
+};
+
+TEST_F(SleepingRule, work_that_is_done_in_another_thread_is_no_sleep_for_ever) {
+    Schema schema = sysctls.schema();
+    schema.name = "elsewhere";
+    const ReadElsewhere elsewhere(schema);
+    ASSERT_TRUE(sql.add(elsewhere, {}));
+    std::string& rule = files["room/rules/slow_reader.yaml"];
+    rule.replace(rule.find("LEFT JOIN sysctls"), 17, "LEFT JOIN elsewhere");
+    append(drops, {.pid = 7, .comm = "slow", .count = 40, .reason = 5, .port = 53});
+    RuleBook book = load();
+    book.give_each_rule(0.01);
+    EXPECT_THAT(at(book, 100).problems, IsEmpty());
+    EXPECT_GT(cost("last_ns"), 10'000'000) << "it pays for what it reads";
+    EXPECT_LT(cost("last_ns"), 10'000'000'000);
+    EXPECT_LT(cost("pause_ns"), 1'000'000'000'000);
 }
 
 // A view that takes long, and two rules that read it: they pay for it in equal parts, whoever comes first. One that

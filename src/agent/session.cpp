@@ -151,10 +151,10 @@ void Session::load_rules(const SessionOptions& options) {
 
 void Session::read_baseline_of(std::span<const std::string> tables) {
     store_->begin_moment(window(), 0);
-    for (const std::unique_ptr<FactTable>& fact : store_->facts())
-        if ((fact->has_counters() || fact->looks_back()) &&
-            std::find(tables.begin(), tables.end(), fact->schema().name) != tables.end())
-            fact->read();
+    store_->read_facts([&](const FactTable& fact) {
+        return (fact.has_counters() || fact.looks_back()) &&
+               std::find(tables.begin(), tables.end(), fact.schema().name) != tables.end();
+    });
 }
 
 void Session::read_baseline(std::string_view topic) {
@@ -451,8 +451,7 @@ explain::Answer Session::answer(std::string_view topic) {
     answer.coverage = coverage();
     // A recording keeps every fact; the facts' problems then belong to the answer, since a replay will name
     // them too.
-    if (writer_)
-        for (const std::unique_ptr<FactTable>& fact : store_->facts()) fact->read();
+    if (writer_) store_->read_facts([](const FactTable&) { return true; });
     rules_->ask(store_->sql(), topic, answer);
     const std::vector<std::string> problems = this->problems();
     if (writer_) {
@@ -468,8 +467,7 @@ explain::Answer Session::answer(std::string_view topic) {
 void Session::look_around(std::uint64_t now_ns) {
     if (now_ns < next_look_ns_) return;
     const std::uint64_t began_ns = explain::processor_time_ns(CLOCK_PROCESS_CPUTIME_ID);
-    for (const std::unique_ptr<FactTable>& fact : store_->facts())
-        if (fact->looks_back()) fact->read();
+    store_->read_facts([](const FactTable& fact) { return fact.looks_back(); });
     const std::uint64_t spent_ns = explain::processor_time_ns(CLOCK_PROCESS_CPUTIME_ID) - began_ns;
     next_look_ns_ = now_ns + std::max(look_every_ns, spent_ns * look_share);
 }

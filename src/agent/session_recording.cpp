@@ -74,7 +74,7 @@ void Session::keep_recording() {
     answer.coverage = coverage();
     store_->begin_moment(answer.window,
                          answer.window.from_ns - std::min(answer.window.from_ns, one_second_ns));
-    for (const std::unique_ptr<FactTable>& fact : store_->facts()) fact->read();
+    store_->read_facts([](const FactTable&) { return true; });
     write_moment(*writer_, RecordingWriter::Moment::interim, of_part(answer), recorded_topic_, problems());
     const std::uint64_t now = clock_.monotonic_ns();
     next_keep_ns_ = now + std::max(keep_every_ns, (now - began_ns) * keep_share);

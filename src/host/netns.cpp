@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -29,15 +30,6 @@ std::uint32_t named_inode(const std::string& path) {
     if (::statfs(path.c_str(), &system) != 0 || system.f_type != NSFS_MAGIC) return 0;
     struct stat status{};
     return ::stat(path.c_str(), &status) == 0 ? static_cast<std::uint32_t>(status.st_ino) : 0;
-}
-
-Result<void> enter(const NetworkNamespace& netns) {
-    const OwnedFd fd(::open(netns.path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (fd && ::setns(fd.get(), CLONE_NEWNET) == 0) return {};
-    const bool denied = errno == EPERM || errno == EACCES;
-    return Error{fmt::format("cannot enter network namespace {} through {}: {}", netns.inode, netns.path,
-                             std::strerror(errno)),
-                 denied ? ErrorKind::privilege : ErrorKind::failed};
 }
 
 }  // namespace
@@ -75,25 +67,55 @@ std::vector<NetworkNamespace> network_namespaces(const Roots& roots) {
     return all;
 }
 
-Result<void> in_each_network_namespace(const Roots& roots, const NamespaceVisit& visit) {
-    const std::vector<NetworkNamespace> all = network_namespaces(roots);
-    Result<void> first;
-    const auto note = [&](const Result<void>& result) {
-        if (!result && first) first = result;
-    };
+Result<bool> NamespaceTour::enter(const NetworkNamespace& netns) {
+    const OwnedFd fd(::open(netns.path.c_str(), O_RDONLY | O_CLOEXEC));
+    struct stat status{};
+    // A namespace whose last process ended since it was listed is gone, not unreadable; its pid can be another's by now.
+    if (fd && ::fstat(fd.get(), &status) == 0 && static_cast<std::uint32_t>(status.st_ino) != netns.inode)
+        return false;
+    if (fd && ::setns(fd.get(), CLONE_NEWNET) == 0) return true;
+    const int reason = errno;
+    const bool denied = reason == EPERM || reason == EACCES;
+    if (!denied && ::access(netns.path.c_str(), F_OK) != 0) return false;
+    return Error{fmt::format("cannot enter network namespace {} through {}: {}", netns.inode, netns.path,
+                             std::strerror(reason)),
+                 denied ? ErrorKind::privilege : ErrorKind::failed};
+}
+
+NamespaceTour::NamespaceTour(Roots roots, Entry entry) : roots_(std::move(roots)), enter_(std::move(entry)) {}
+
+const std::vector<NetworkNamespace>& NamespaceTour::namespaces() {
+    if (!all_) all_ = network_namespaces(roots_);
+    return *all_;
+}
+
+void NamespaceTour::visit_each(const std::function<void(const NetworkNamespace&)>& visit,
+                               const std::function<void(const Error&)>& missed) {
+    const std::vector<NetworkNamespace>& all = namespaces();
     auto next = all.begin();
-    for (; next != all.end() && next->own; ++next) note(visit(*next));
-    if (next == all.end()) return first;
+    for (; next != all.end() && next->own; ++next) visit(*next);
+    if (next == all.end()) return;
     std::thread([&] {
         for (; next != all.end(); ++next) {
-            // A namespace whose last process ended since it was listed is gone, not unreadable.
-            const Result<void> entered = enter(*next);
-            if (entered)
-                note(visit(*next));
-            else if (entered.error().kind == ErrorKind::privilege || ::access(next->path.c_str(), F_OK) == 0)
-                note(entered);
+            const Result<bool> entered = enter_(*next);
+            if (!entered)
+                missed(entered.error());
+            else if (*entered)
+                visit(*next);
         }
     }).join();
+}
+
+Result<void> in_each_network_namespace(const Roots& roots, const NamespaceVisit& visit) {
+    Result<void> first;
+    const auto note = [&](const Error& error) {
+        if (first) first = error;
+    };
+    NamespaceTour(roots).visit_each(
+        [&](const NetworkNamespace& netns) {
+            if (const Result<void> visited = visit(netns); !visited) note(visited.error());
+        },
+        note);
     return first;
 }
 

@@ -7,6 +7,8 @@
 namespace waggle::explain {
 namespace {
 
+using std::chrono::steady_clock;
+
 struct VirtualTable : sqlite3_vtab {
     const RelationTable* table;
 };
@@ -43,20 +45,31 @@ int disconnect(sqlite3_vtab* vtab) {
     return SQLITE_OK;
 }
 
+// A field whose values are themselves in SQL, never a name for them.
+bool is_plain_integer(const Column& column) {
+    return column.field && !(column.field->traits & trait_absent) && column.field->dictionary.empty() &&
+           sql_type(column) == " INTEGER";
+}
+
 // SQLite knows of rows, not of what opening costs, and would begin a join with a relation that is empty until
 // it is read. Said to be expensive by itself and cheap for a given value, it comes after what it is joined
 // to: then nothing is read where nothing is to be joined.
-void prefer_last(sqlite3_index_info* plan, double rows) {
+void prefer_last(const RelationTable& table, sqlite3_index_info* plan, double rows) {
     plan->estimatedCost = rows + reading_cost;
+    int chosen = -1;
     for (int i = 0; i < plan->nConstraint; ++i) {
         const auto& constraint = plan->aConstraint[i];
         if (!constraint.usable || constraint.op != SQLITE_INDEX_CONSTRAINT_EQ || constraint.iColumn < 0)
             continue;
-        plan->aConstraintUsage[i].argvIndex = 1;  // and SQLite compares once more
-        plan->idxNum = constraint.iColumn + 1;
-        plan->estimatedCost = rows + 10;
-        return;
+        // Rows are found by an integer; any other value only brings the relation behind what gives it.
+        const bool found_by = is_plain_integer(table.columns[static_cast<std::size_t>(constraint.iColumn)]);
+        if (chosen < 0 || found_by) chosen = i;
+        if (found_by) break;
     }
+    if (chosen < 0) return;
+    plan->aConstraintUsage[chosen].argvIndex = 1;  // and SQLite compares once more
+    plan->idxNum = plan->aConstraint[chosen].iColumn + 1;
+    plan->estimatedCost = rows + 10;
 }
 
 int best_index(sqlite3_vtab* vtab, sqlite3_index_info* plan) {
@@ -64,7 +77,7 @@ int best_index(sqlite3_vtab* vtab, sqlite3_index_info* plan) {
     const double rows = static_cast<double>(table.relation->row_count());
     plan->estimatedRows = static_cast<sqlite3_int64>(rows) + 1;
     plan->estimatedCost = rows + 10;
-    if (table.relation->read_when_opened()) prefer_last(plan, rows);
+    if (table.relation->read_when_opened()) prefer_last(table, plan, rows);
     plan->orderByConsumed =
         plan->nOrderBy == 1 && plan->aOrderBy[0].iColumn == -1 && plan->aOrderBy[0].desc == 0;
     return SQLITE_OK;
@@ -91,12 +104,6 @@ int next(sqlite3_vtab_cursor* base) {
     return SQLITE_OK;
 }
 
-// A field whose values are themselves in SQL, never a name for them.
-bool is_plain_integer(const Column& column) {
-    return column.field && !(column.field->traits & trait_absent) && column.field->dictionary.empty() &&
-           sql_type(column) == " INTEGER";
-}
-
 int filter(sqlite3_vtab_cursor* base, int wanted_column, const char*, int argc, sqlite3_value** argv) {
     auto* cursor = static_cast<VirtualCursor*>(base);
     cursor->only = nullptr;
@@ -107,13 +114,20 @@ int filter(sqlite3_vtab_cursor* base, int wanted_column, const char*, int argc, 
             cursor->only_value = sqlite3_value_int64(argv[0]);
         }
     }
-    const Relation& relation = *cursor->table->relation;
+    const RelationTable& table = *cursor->table;
+    const Relation& relation = *table.relation;
+    const auto open = [&] {
+        return cursor->only && table.finds ? table.finds->open_where(*cursor->only, cursor->only_value)
+                                           : relation.open();
+    };
     if (relation.read_when_opened()) {
-        const CostMeter::Span measured(*cursor->table->meter, relation.schema().name,
-                                       CLOCK_PROCESS_CPUTIME_ID);
-        cursor->rows = relation.open();
+        const CostMeter::Span measured(*table.meter, relation.schema().name, CLOCK_PROCESS_CPUTIME_ID);
+        const auto began = steady_clock::now();
+        cursor->rows = open();
+        if (*table.deadline != steady_clock::time_point::max())
+            *table.deadline += steady_clock::now() - began;
     } else {
-        cursor->rows = relation.open();
+        cursor->rows = open();
     }
     cursor->rowid = 0;
     return next(base);

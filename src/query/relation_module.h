@@ -3,11 +3,13 @@
 // the statement asks for.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "model/columns.h"
+#include "model/found_rows.h"
 #include "model/table.h"
 #include "query/cost_meter.h"
 
@@ -34,9 +36,12 @@ class Declaration {
 
 struct RelationTable {
     const Relation* relation;
+    const FindsRows* finds;  // the same, where it finds rows; else null
     Lookup lookup;
     std::vector<Column> columns;
     CostMeter* meter;  // of what opening reads from the system
+    // When the query that runs is ended; what opening reads from the system is no time of its own.
+    std::chrono::steady_clock::time_point* deadline;
 
     std::string declaration() const;
 };

@@ -81,8 +81,9 @@ Result<void> Sql::add(const Relation& relation, const Lookup& lookup) {
     const bool known = state_->tables.contains(name);
     if (known)
         if (auto dropped = state_->run("DROP TABLE " + quoted); !dropped) return dropped;
-    state_->tables[name] =
-        std::make_unique<RelationTable>(RelationTable{&relation, lookup, columns_of(schema), &state_->meter});
+    state_->tables[name] = std::make_unique<RelationTable>(
+        RelationTable{&relation, dynamic_cast<const FindsRows*>(&relation), lookup, columns_of(schema),
+                      &state_->meter, &state_->deadline});
     auto made = state_->run("CREATE VIRTUAL TABLE " + quoted + " USING relation");
     if (!made) {
         state_->tables.erase(name);

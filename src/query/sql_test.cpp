@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "query/sql.h"
 
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
 #include <cstdlib>
+#include <thread>
 
 #include "query/histogram.h"
 #include "query/testing/tables.h"
@@ -137,6 +139,35 @@ TEST_F(SqlTest, ends_a_query_that_takes_too_long) {
               "or LIMIT");
     EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(2));
     EXPECT_EQ(ask("SELECT 1"), "1") << "the next query is not hurt";
+}
+
+TEST_F(SqlTest, what_reading_the_system_takes_is_no_time_of_the_query) {
+    class SlowFact final : public Relation {
+      public:
+        explicit SlowFact(const Table& rows) : rows_(rows) {}
+        const Schema& schema() const override { return rows_.schema(); }
+        std::unique_ptr<Cursor> open() const override {
+            std::this_thread::sleep_for(std::chrono::milliseconds(300));
+            return rows_.open();
+        }
+        std::uint64_t row_count() const override { return 0; }
+        bool read_when_opened() const override { return true; }
+
+      private:
+        const Table& rows_;
+    };
+    append(sysctls, "net.core.rmem_max", 212992);
+    const SlowFact slow(sysctls);
+    ASSERT_TRUE(sql.add(slow, {}));
+    sql.limit_time(std::chrono::milliseconds(100));
+    constexpr std::string_view much =
+        "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 20000) "
+        "SELECT count(*) FROM n)";
+    EXPECT_EQ(ask(fmt::format("SELECT value + {} FROM sysctls", much)), "232992");
+    EXPECT_THAT(
+        ask("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT sum(i) FROM n, sysctls"),
+        HasSubstr("took longer than 0.1 s"))
+        << "its own time is bounded as before";
 }
 
 TEST_F(SqlTest, bounds_the_size_of_a_value) {

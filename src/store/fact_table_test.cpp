@@ -112,6 +112,61 @@ TEST_F(FactTableTest, a_counter_that_fell_was_reset) {
     EXPECT_EQ(column(row(0), "drops_delta").integer, 5);
 }
 
+TEST_F(FactTableTest, a_row_is_known_again_wherever_it_stands) {
+    fact_->now = {{1, 100}, {2, 200}, {3, 300}};
+    table_->begin_moment(1'000'000'000, 0);
+    table_->open();
+    fact_->now = {{3, 301}, {4, 7}, {1, 104}, {2, 202}};
+    table_->begin_moment(2'000'000'000, 0);
+    EXPECT_EQ(column(row(0), "drops_delta").integer, 1);
+    EXPECT_EQ(column(row(1), "drops_delta").integer, 7);
+    EXPECT_EQ(column(row(2), "drops_delta").integer, 4);
+    EXPECT_EQ(column(row(3), "drops_delta").integer, 2);
+}
+
+TEST_F(FactTableTest, rows_of_one_value_are_found_without_the_others_and_are_those_of_the_moment) {
+    const auto drops_where = [&](std::int64_t inode) {
+        std::vector<std::uint64_t> drops;
+        const auto cursor = table_->open_where(socket_fields[0], inode);
+        for (Row row; cursor->next(row);) drops.push_back(row.u64("drops"));
+        return drops;
+    };
+    fact_->now = {{1, 100}, {2, 200}, {1, 300}};
+    table_->begin_moment(1'000'000'000, 0);
+    EXPECT_EQ(drops_where(1), (std::vector<std::uint64_t>{100, 300}));
+    EXPECT_TRUE(drops_where(3).empty());
+    EXPECT_EQ(fact_->reads, 1);
+    fact_->now = {{1, 5}};
+    table_->begin_moment(2'000'000'000, 0);
+    EXPECT_EQ(drops_where(1), std::vector<std::uint64_t>{5});
+}
+
+TEST_F(FactTableTest, several_are_read_together_and_each_only_once_a_moment) {
+    auto other_fact = std::make_unique<ScriptedFact>();
+    ScriptedFact* other = other_fact.get();
+    const FactTable other_table(std::move(other_fact));
+    fact_->now = {{1, 100}};
+    fact_->fails = true;
+    other->now = {{7, 1}, {8, 2}};
+    table_->begin_moment(1, 0);
+    table_->open();
+    facts::NamespaceTour tour;
+    const FactTable* const both[] = {table_.get(), &other_table};
+    FactTable::read_together(both, tour);
+    EXPECT_EQ(fact_->reads, 1);
+    EXPECT_EQ(other->reads, 1);
+    EXPECT_EQ(other_table.row_count(), 2u);
+    EXPECT_EQ(table_->problem(), "half of it could not be read");
+    EXPECT_EQ(other_table.problem(), "");
+}
+
+TEST_F(FactTableTest, rows_that_have_no_room_are_said) {
+    for (std::uint32_t i = 0; i < 600'000; ++i) fact_->now.emplace_back(i, i);
+    table_->begin_moment(1, 0);
+    table_->open();
+    EXPECT_NE(table_->problem().find("are missing"), std::string::npos) << table_->problem();
+}
+
 TEST_F(FactTableTest, rows_before_a_failure_stay_and_the_problem_is_said) {
     fact_->now = {{1, 100}};
     fact_->fails = true;

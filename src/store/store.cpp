@@ -117,11 +117,18 @@ Table* Store::table(std::string_view name) {
 }
 
 Result<void> Store::add_fact(std::unique_ptr<facts::Fact> fact) {
-    auto made = std::make_unique<FactTable>(std::move(fact));
+    auto made = std::make_unique<FactTable>(std::move(fact), &tour_);
     if (auto added = sql_.add(*made, lookup_); !added) return added;
     functions_->look_at(made->schema().name, *made);
     facts_.push_back(std::move(made));
     return {};
+}
+
+void Store::read_facts(const std::function<bool(const FactTable&)>& is_due) {
+    std::vector<const FactTable*> due;
+    for (const std::unique_ptr<FactTable>& fact : facts_)
+        if (is_due(*fact)) due.push_back(fact.get());
+    FactTable::read_together(due, tour_);
 }
 
 void Store::begin_moment(const explain::Window& window, std::uint64_t oldest_ns) {
@@ -130,6 +137,7 @@ void Store::begin_moment(const explain::Window& window, std::uint64_t oldest_ns)
     functions_->forget();
     for (const std::unique_ptr<Derived>& derived : derived_) derived->forget();
     for (const std::unique_ptr<TableView>& view : views_) view->begin_moment();
+    tour_.begin_moment();
     for (const std::unique_ptr<FactTable>& fact : facts_) fact->begin_moment(window.to_ns, oldest_ns);
 }
 

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -60,6 +61,8 @@ class Store {
     // A fact read live.
     Result<void> add_fact(std::unique_ptr<facts::Fact> fact);
     std::span<const std::unique_ptr<FactTable>> facts() const { return facts_; }
+    // Reads those that `is_due` names and this moment has not read yet, in one tour through the network namespaces.
+    void read_facts(const std::function<bool(const FactTable&)>& is_due);
     // A fact from a recording: a table outside the memory bound, since a fact without some of its rows is
     // false.
     Result<Table*> add_recorded_fact(const Schema& schema);
@@ -92,6 +95,7 @@ class Store {
     std::map<std::string, std::unique_ptr<Table>, std::less<>> tables_;
     std::vector<Table*> order_;
     std::vector<std::unique_ptr<TableView>> views_;  // what SQL sees of the tables
+    facts::NamespaceTour tour_;
     std::vector<std::unique_ptr<FactTable>> facts_;
     std::vector<std::unique_ptr<RecordedRows>> recorded_;
     explain::WindowRelation window_;

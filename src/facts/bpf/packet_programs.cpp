@@ -22,7 +22,6 @@
 #include "facts/network/rtnetlink.h"
 #include "host/cgroup_tree.h"
 #include "host/netlink.h"
-#include "host/netns.h"
 #include "host/procfs.h"
 #include "model/record_writer.h"
 #include "waggle/owned_fd.h"
@@ -311,23 +310,21 @@ class ProgramReader {
     RecordWriter<packet_program_fact> record_;
 };
 
-class PacketPrograms final : public Fact {
+class PacketPrograms final : public NamespaceFact {
   public:
-    explicit PacketPrograms(const Roots& roots) : roots_(roots) {}
+    explicit PacketPrograms(const Roots& roots) : NamespaceFact(roots) {}
     const Schema& schema() const override { return schema_of_all; }
 
-    Result<void> read(const RowSink& sink) override {
+    Result<void> begin(std::span<const NetworkNamespace>, const RowSink& sink) override {
         ProgramReader reader(roots_, sink);
         reader.read_netfilter();
         reader.read_cgroups();
-        return in_each_network_namespace(roots_, [&](const NetworkNamespace& netns) -> Result<void> {
-            reader.read_devices(netns);
-            return {};
-        });
+        return {};
     }
-
-  private:
-    Roots roots_;
+    Result<void> read_in(const NetworkNamespace& netns, const RowSink& sink) override {
+        ProgramReader(roots_, sink).read_devices(netns);
+        return {};
+    }
 };
 
 }  // namespace

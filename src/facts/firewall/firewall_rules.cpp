@@ -4,7 +4,6 @@
 #include "base/put.h"
 #include "facts/firewall/firewall_rule.h"
 #include "facts/makers.h"
-#include "host/netns.h"
 #include "model/record_writer.h"
 
 namespace waggle::facts {
@@ -176,32 +175,29 @@ void FirewallMemory::see(std::uint32_t netns, const std::vector<FirewallRule>& r
 
 namespace {
 
-class FirewallRules final : public Fact {
+class FirewallRules final : public NamespaceFact {
   public:
     FirewallRules(const Roots& roots, std::shared_ptr<FirewallMemory> memory)
-        : roots_(roots), memory_(std::move(memory)) {}
+        : NamespaceFact(roots), memory_(std::move(memory)) {}
     const Schema& schema() const override { return firewall_rule_schema; }
 
-    Result<void> read(const RowSink& sink) override {
-        return in_each_network_namespace(roots_, [&](const NetworkNamespace& netns) -> Result<void> {
-            const auto nft = read_nft_rules();
-            if (nft) emit_firewall_rules(netns.inode, *nft, sink);
-            const auto iptables = read_iptables_rules(roots_.proc);
-            if (nft && iptables) {
-                std::vector<FirewallRule> all = *nft;
-                all.insert(all.end(), iptables->begin(), iptables->end());
-                memory_->see(netns.inode, all);
-            }
-            if (iptables) emit_firewall_rules(netns.inode, *iptables, sink);
-            const std::string where = fmt::format("network namespace {}", netns.inode);
-            if (!nft) return while_doing(where, nft.error());
-            if (!iptables) return while_doing(where, iptables.error());
-            return {};
-        });
+    Result<void> read_in(const NetworkNamespace& netns, const RowSink& sink) override {
+        const auto nft = read_nft_rules();
+        if (nft) emit_firewall_rules(netns.inode, *nft, sink);
+        const auto iptables = read_iptables_rules(roots_.proc);
+        if (nft && iptables) {
+            std::vector<FirewallRule> all = *nft;
+            all.insert(all.end(), iptables->begin(), iptables->end());
+            memory_->see(netns.inode, all);
+        }
+        if (iptables) emit_firewall_rules(netns.inode, *iptables, sink);
+        const std::string where = fmt::format("network namespace {}", netns.inode);
+        if (!nft) return while_doing(where, nft.error());
+        if (!iptables) return while_doing(where, iptables.error());
+        return {};
     }
 
   private:
-    Roots roots_;
     std::shared_ptr<FirewallMemory> memory_;
 };
 

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <map>
@@ -6,9 +9,8 @@
 #include "base/put.h"
 #include "base/text.h"
 #include "facts/makers.h"
-#include "host/netns.h"
-#include "host/procfs.h"
 #include "model/record_writer.h"
+#include "waggle/owned_fd.h"
 
 namespace waggle::facts {
 namespace {
@@ -162,46 +164,92 @@ bool starts_with_number(std::string_view text) {
     return !text.empty() && is_digit(text.front());
 }
 
-class Sysctls final : public Fact {
+// Settings read by way of their folders, each opened once, from the one above. In /proc/sys the ways to one folder or
+// setting in all network namespaces lie in one list, which the kernel goes through; behind a folder that is a namespace's
+// own there is no such list.
+class SettingFolders {
   public:
-    explicit Sysctls(const Roots& roots) : roots_(roots) {}
-    const Schema& schema() const override { return sysctl_schema; }
+    explicit SettingFolders(const std::string& proc) : root_(proc + "/sys/") {}
 
-    Result<void> read(const RowSink& sink) override {
-        RecordWriter<sysctl_fact> record;
-        const auto emit = [&](std::uint32_t netns, std::string_view name, std::string_view value) {
-            record.clear();
-            record.fixed.netns = netns;
-            record.fixed.number = starts_with_number(value) ? number_of(value) : null_i64;
-            record.text(&sysctl_fact::name, name);
-            record.text(&sysctl_fact::value, value);
-            sink(Row(sysctl_schema, record.finish()));
-        };
-        {
-            Procfs proc(roots_.proc);
-            std::string value;
-            for (const std::string_view name : machine_names)
-                if (read_value(proc, name, value)) emit(0, name, value);
-        }
-        std::map<std::string_view, std::string> own;
-        return in_each_network_namespace(roots_, [&](const NetworkNamespace& netns) -> Result<void> {
-            Procfs proc(roots_.proc);
-            std::string value;
-            for (const std::string_view name : network_names) {
-                if (read_value(proc, name, value)) {
-                    if (netns.own) own[name] = value;
-                    emit(netns.inode, name, value);
-                } else if (const auto host = own.find(name); host != own.end()) {
-                    emit(netns.inode, name, host->second);
-                }
-            }
-            for (const std::string& name : rp_filters())
-                if (read_value(proc, name, value)) emit(netns.inode, name, value);
-            return {};
-        });
+    // False where this kernel has no such setting, or it cannot be read.
+    bool read(std::string_view name, std::string& value) {
+        path_ = name;
+        std::replace(path_.begin(), path_.end(), '.', '/');
+        const std::size_t slash = path_.rfind('/') + 1;
+        const OwnedFd& folder = folder_of(std::string_view(path_).substr(0, slash));
+        if (!folder) return false;
+        const OwnedFd fd(::openat(folder.get(), path_.c_str() + slash, O_RDONLY | O_CLOEXEC));
+        if (!fd) return false;
+        char text[4096];  // the kernel gives a setting at once, and none is longer
+        const ssize_t got = ::read(fd.get(), text, sizeof text);
+        if (got <= 0) return false;
+        value = trim(std::string_view(text, static_cast<std::size_t>(got)));
+        std::replace(value.begin(), value.end(), '\t', ' ');
+        return !value.empty();
     }
 
   private:
+    // `path` ends with a slash, but for that of all.
+    const OwnedFd& folder_of(std::string_view path) {
+        if (const auto known = folders_.find(path); known != folders_.end()) return known->second;
+        constexpr int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+        OwnedFd opened;
+        if (path.empty()) {
+            opened = OwnedFd(::open(root_.c_str(), flags));
+        } else {
+            const std::string_view name = path.substr(0, path.size() - 1);
+            const std::size_t slash = name.rfind('/') + 1;
+            if (const OwnedFd& above = folder_of(path.substr(0, slash)))
+                opened = OwnedFd(::openat(above.get(), std::string(name.substr(slash)).c_str(), flags));
+        }
+        return folders_.emplace(std::string(path), std::move(opened)).first->second;
+    }
+
+    std::string root_;
+    std::string path_;
+    std::map<std::string, OwnedFd, std::less<>> folders_;
+};
+
+class Sysctls final : public NamespaceFact {
+  public:
+    explicit Sysctls(const Roots& roots) : NamespaceFact(roots) {}
+    const Schema& schema() const override { return sysctl_schema; }
+
+    Result<void> begin(std::span<const NetworkNamespace>, const RowSink& sink) override {
+        own_.clear();
+        SettingFolders settings(roots_.proc);
+        std::string value;
+        for (const std::string_view name : machine_names)
+            if (settings.read(name, value)) emit(0, name, value, sink);
+        return {};
+    }
+
+    Result<void> read_in(const NetworkNamespace& netns, const RowSink& sink) override {
+        SettingFolders settings(roots_.proc);
+        std::string value;
+        for (const std::string_view name : network_names) {
+            if (settings.read(name, value)) {
+                if (netns.own) own_[name] = value;
+                emit(netns.inode, name, value, sink);
+            } else if (const auto host = own_.find(name); host != own_.end()) {
+                emit(netns.inode, name, host->second, sink);
+            }
+        }
+        for (const std::string& name : rp_filters())
+            if (settings.read(name, value)) emit(netns.inode, name, value, sink);
+        return {};
+    }
+
+  private:
+    void emit(std::uint32_t netns, std::string_view name, std::string_view value, const RowSink& sink) {
+        record_.clear();
+        record_.fixed.netns = netns;
+        record_.fixed.number = starts_with_number(value) ? number_of(value) : null_i64;
+        record_.text(&sysctl_fact::name, name);
+        record_.text(&sysctl_fact::value, value);
+        sink(Row(sysctl_schema, record_.finish()));
+    }
+
     // net.ipv4.conf.DEVICE.rp_filter of every device: with "all" the stricter of the two holds.
     std::vector<std::string> rp_filters() const {
         std::vector<std::string> names;
@@ -217,16 +265,8 @@ class Sysctls final : public Fact {
         return names;
     }
 
-    // False where this kernel has no such setting, or it cannot be read.
-    static bool read_value(Procfs& proc, std::string_view name, std::string& value) {
-        std::string path = "sys/" + std::string(name);
-        std::replace(path.begin(), path.end(), '.', '/');
-        value = trim(proc.file(path.c_str()));
-        std::replace(value.begin(), value.end(), '\t', ' ');
-        return !value.empty();
-    }
-
-    Roots roots_;
+    std::map<std::string_view, std::string> own_;  // of waggle's own namespace, in this reading
+    RecordWriter<sysctl_fact> record_;
 };
 
 }  // namespace

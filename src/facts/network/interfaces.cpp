@@ -8,7 +8,6 @@
 #include "facts/makers.h"
 #include "facts/network/rtnetlink.h"
 #include "host/netlink.h"
-#include "host/netns.h"
 #include "model/record_writer.h"
 
 namespace waggle::facts {
@@ -109,37 +108,31 @@ void read_attribute(std::uint16_t type, Bytes value, interface_fact& fact) {
         });
 }
 
-class Interfaces final : public Fact {
+class Interfaces final : public NamespaceFact {
   public:
-    explicit Interfaces(const Roots& roots) : roots_(roots) {}
+    explicit Interfaces(const Roots& roots) : NamespaceFact(roots) {}
     const Schema& schema() const override { return interface_schema; }
 
-    Result<void> read(const RowSink& sink) override {
-        return in_each_network_namespace(roots_, [&](const NetworkNamespace& netns) -> Result<void> {
-            auto netlink = Netlink::open(NETLINK_ROUTE);
-            if (!netlink) return while_doing("read interfaces", netlink.error());
-            ifinfomsg request{};
-            RecordWriter<interface_fact> record;
-            const auto dumped =
-                netlink->dump(RTM_GETLINK, bytes_of(request), [&](const NetlinkMessage& message) {
-                    if (message.body.size() < sizeof(ifinfomsg)) return;
-                    const auto link = load<ifinfomsg>(message.body);
-                    record.clear();
-                    record.fixed.netns = netns.inode;
-                    record.fixed.ifindex = static_cast<__u32>(link.ifi_index);
-                    record.fixed.up = link.ifi_flags & IFF_UP ? 1 : 0;
-                    each_attribute(
-                        message.body.subspan(sizeof(ifinfomsg)),
-                        [&](std::uint16_t type, Bytes value) { read_attribute(type, value, record.fixed); });
-                    sink(Row(interface_schema, record.finish()));
-                });
-            if (!dumped) return while_doing("read interfaces", dumped.error());
-            return {};
+    Result<void> read_in(const NetworkNamespace& netns, const RowSink& sink) override {
+        auto netlink = Netlink::open(NETLINK_ROUTE);
+        if (!netlink) return while_doing("read interfaces", netlink.error());
+        ifinfomsg request{};
+        RecordWriter<interface_fact> record;
+        const auto dumped = netlink->dump(RTM_GETLINK, bytes_of(request), [&](const NetlinkMessage& message) {
+            if (message.body.size() < sizeof(ifinfomsg)) return;
+            const auto link = load<ifinfomsg>(message.body);
+            record.clear();
+            record.fixed.netns = netns.inode;
+            record.fixed.ifindex = static_cast<__u32>(link.ifi_index);
+            record.fixed.up = link.ifi_flags & IFF_UP ? 1 : 0;
+            each_attribute(message.body.subspan(sizeof(ifinfomsg)), [&](std::uint16_t type, Bytes value) {
+                read_attribute(type, value, record.fixed);
+            });
+            sink(Row(interface_schema, record.finish()));
         });
+        if (!dumped) return while_doing("read interfaces", dumped.error());
+        return {};
     }
-
-  private:
-    Roots roots_;
 };
 
 }  // namespace

@@ -62,16 +62,16 @@ std::string hardware_address(Bytes value) {
     return text;
 }
 
-class Neighbours final : public Fact {
+class Neighbours final : public NamespaceFact {
   public:
-    explicit Neighbours(const Roots& roots) : roots_(roots) {}
+    explicit Neighbours(const Roots& roots) : NamespaceFact(roots) {}
     const Schema& schema() const override { return neighbour_schema; }
 
-    Result<void> read(const RowSink& sink) override {
+    Result<void> read_in(const NetworkNamespace& netns, const RowSink& sink) override {
         RecordWriter<neighbour_fact> record;
-        return dump_in_each(
-            roots_, "neighbours", RTM_GETNEIGH, sizeof(ndmsg),
-            [&](const NetworkNamespace& netns, const InterfaceNames& names, const NetlinkMessage& message) {
+        return dump_routes(
+            "neighbours", RTM_GETNEIGH, sizeof(ndmsg),
+            [&](const InterfaceNames& names, const NetlinkMessage& message) {
                 if (message.type != RTM_NEWNEIGH || message.body.size() < sizeof(ndmsg)) return;
                 const auto neighbour = load<ndmsg>(message.body);
                 if (neighbour.ndm_family != AF_INET && neighbour.ndm_family != AF_INET6) return;
@@ -88,9 +88,6 @@ class Neighbours final : public Fact {
                 sink(Row(neighbour_schema, record.finish()));
             });
     }
-
-  private:
-    Roots roots_;
 };
 
 }  // namespace

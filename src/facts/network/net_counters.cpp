@@ -6,7 +6,6 @@
 
 #include "base/put.h"
 #include "facts/makers.h"
-#include "host/netns.h"
 #include "host/procfs.h"
 #include "model/record_writer.h"
 
@@ -91,41 +90,38 @@ void read_conntrack(std::string_view text, const Emit& emit) {
             if (names[i] == known.column) emit("Conntrack", known.name, std::to_string(sums[i]));
 }
 
-class NetCounters final : public Fact {
+class NetCounters final : public NamespaceFact {
   public:
-    explicit NetCounters(const Roots& roots) : roots_(roots) {}
+    explicit NetCounters(const Roots& roots) : NamespaceFact(roots), proc_(roots.proc) {}
     const Schema& schema() const override { return net_counter_schema; }
 
-    Result<void> read(const RowSink& sink) override {
-        return in_each_network_namespace(roots_, [&](const NetworkNamespace& netns) -> Result<void> {
-            RecordWriter<net_counter_fact> record;
-            std::string whole;
-            const Emit emit = [&](std::string_view prefix, std::string_view name, std::string_view value) {
-                record.clear();
-                record.fixed.netns = netns.inode;
-                record.fixed.value = number_of(value);
-                whole.assign(prefix).append(name);
-                record.text(&net_counter_fact::name, whole);
-                sink(Row(net_counter_schema, record.finish()));
-            };
-            Procfs proc(roots_.proc);
-            const std::string_view snmp = proc.file("thread-self/net/snmp");
-            if (snmp.empty()) return Error{fmt::format("cannot read {}/thread-self/net/snmp", roots_.proc)};
-            read_paired_lines(snmp, emit);
-            read_paired_lines(proc.file("thread-self/net/netstat"), emit);
-            read_conntrack(proc.file("thread-self/net/stat/nf_conntrack"), emit);
-            std::string_view snmp6 = proc.file("thread-self/net/snmp6");
-            while (!snmp6.empty()) {
-                std::string_view line = next_line(snmp6);
-                const std::string_view name = next_word(line);
-                emit({}, name, next_word(line));
-            }
-            return {};
-        });
+    Result<void> read_in(const NetworkNamespace& netns, const RowSink& sink) override {
+        const Emit emit = [&](std::string_view prefix, std::string_view name, std::string_view value) {
+            record_.clear();
+            record_.fixed.netns = netns.inode;
+            record_.fixed.value = number_of(value);
+            whole_.assign(prefix).append(name);
+            record_.text(&net_counter_fact::name, whole_);
+            sink(Row(net_counter_schema, record_.finish()));
+        };
+        const std::string_view snmp = proc_.file("thread-self/net/snmp");
+        if (snmp.empty()) return Error{fmt::format("cannot read {}/thread-self/net/snmp", roots_.proc)};
+        read_paired_lines(snmp, emit);
+        read_paired_lines(proc_.file("thread-self/net/netstat"), emit);
+        read_conntrack(proc_.file("thread-self/net/stat/nf_conntrack"), emit);
+        std::string_view snmp6 = proc_.file("thread-self/net/snmp6");
+        while (!snmp6.empty()) {
+            std::string_view line = next_line(snmp6);
+            const std::string_view name = next_word(line);
+            emit({}, name, next_word(line));
+        }
+        return {};
     }
 
   private:
-    Roots roots_;
+    Procfs proc_;
+    RecordWriter<net_counter_fact> record_;
+    std::string whole_;
 };
 
 }  // namespace

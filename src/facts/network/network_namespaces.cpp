@@ -3,7 +3,6 @@
 
 #include "base/put.h"
 #include "facts/makers.h"
-#include "host/netns.h"
 #include "host/procfs.h"
 #include "model/record_writer.h"
 
@@ -38,15 +37,16 @@ constexpr Schema network_namespace_schema = {
     "A network stack of its own: the machine's, a container's, or one made by ip netns.",
     sizeof(network_namespace_fact), network_namespaces_fields, false};
 
-class NetworkNamespaces final : public Fact {
+class NetworkNamespaces final : public NamespaceFact {
   public:
-    explicit NetworkNamespaces(const Roots& roots) : roots_(roots) {}
+    explicit NetworkNamespaces(const Roots& roots) : NamespaceFact(roots) {}
     const Schema& schema() const override { return network_namespace_schema; }
 
-    Result<void> read(const RowSink& sink) override {
+    bool enters() const override { return false; }
+    Result<void> begin(std::span<const NetworkNamespace> all, const RowSink& sink) override {
         Procfs proc(roots_.proc);
         RecordWriter<network_namespace_fact> record;
-        for (const NetworkNamespace& netns : network_namespaces(roots_)) {
+        for (const NetworkNamespace& netns : all) {
             record.clear();
             record.fixed.netns = netns.inode;
             record.fixed.own = netns.own ? 1 : 0;
@@ -60,9 +60,7 @@ class NetworkNamespaces final : public Fact {
         }
         return {};
     }
-
-  private:
-    Roots roots_;
+    Result<void> read_in(const NetworkNamespace&, const RowSink&) override { return {}; }
 };
 
 }  // namespace

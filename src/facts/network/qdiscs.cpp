@@ -112,18 +112,18 @@ void read_statistics(Bytes attributes, qdisc_fact& fact) {
     });
 }
 
-class Qdiscs final : public Fact {
+class Qdiscs final : public NamespaceFact {
   public:
-    explicit Qdiscs(const Roots& roots) : roots_(roots) {}
+    explicit Qdiscs(const Roots& roots) : NamespaceFact(roots) {}
     const Schema& schema() const override { return qdisc_schema; }
 
-    Result<void> read(const RowSink& sink) override {
+    Result<void> read_in(const NetworkNamespace& netns, const RowSink& sink) override {
         RecordWriter<qdisc_fact> record;
         // The plain queues of classes are not shown unless asked for, and drops are counted there.
         const nlattr invisible{sizeof(nlattr), TCA_DUMP_INVISIBLE};
-        return dump_in_each(
-            roots_, "qdiscs", RTM_GETQDISC, sizeof(tcmsg),
-            [&](const NetworkNamespace& netns, const InterfaceNames& names, const NetlinkMessage& message) {
+        return dump_routes(
+            "qdiscs", RTM_GETQDISC, sizeof(tcmsg),
+            [&](const InterfaceNames& names, const NetlinkMessage& message) {
                 if (message.type != RTM_NEWQDISC || message.body.size() < sizeof(tcmsg)) return;
                 const auto qdisc = load<tcmsg>(message.body);
                 record.clear();
@@ -146,9 +146,6 @@ class Qdiscs final : public Fact {
             },
             bytes_of(invisible));
     }
-
-  private:
-    Roots roots_;
 };
 
 }  // namespace

@@ -95,23 +95,27 @@ std::string protocol_name(std::uint8_t protocol) {
     }
 }
 
-class Routes final : public Fact {
+class Routes final : public NamespaceFact {
   public:
-    explicit Routes(const Roots& roots) : roots_(roots) {}
+    explicit Routes(const Roots& roots) : NamespaceFact(roots) {}
     const Schema& schema() const override { return route_schema; }
 
-    Result<void> read(const RowSink& sink) override {
-        std::size_t count = 0;
-        Result<void> result = dump_in_each(
-            roots_, "routes", RTM_GETROUTE, sizeof(rtmsg),
-            [&](const NetworkNamespace& netns, const InterfaceNames& names, const NetlinkMessage& message) {
-                if (message.type == RTM_NEWROUTE && count++ < most_routes)
-                    emit(netns.inode, names, message.body, sink);
-            });
-        if (result && count > most_routes)
+    Result<void> begin(std::span<const NetworkNamespace>, const RowSink&) override {
+        count_ = 0;
+        return {};
+    }
+    Result<void> read_in(const NetworkNamespace& netns, const RowSink& sink) override {
+        return dump_routes("routes", RTM_GETROUTE, sizeof(rtmsg),
+                           [&](const InterfaceNames& names, const NetlinkMessage& message) {
+                               if (message.type == RTM_NEWROUTE && count_++ < most_routes)
+                                   emit(netns.inode, names, message.body, sink);
+                           });
+    }
+    Result<void> end(const RowSink&, Result<void> so_far) override {
+        if (so_far && count_ > most_routes)
             return Error{
-                fmt::format("read routes: there are {}; the first {} were taken", count, most_routes)};
-        return result;
+                fmt::format("read routes: there are {}; the first {} were taken", count_, most_routes)};
+        return so_far;
     }
 
   private:
@@ -167,7 +171,7 @@ class Routes final : public Fact {
         sink(Row(route_schema, record_.finish()));
     }
 
-    Roots roots_;
+    std::size_t count_ = 0;  // in this reading
     RecordWriter<route_fact> record_;
 };
 

@@ -38,20 +38,18 @@ InterfaceNames interface_names(Netlink& netlink) {
     return names;
 }
 
-Result<void> dump_in_each(const Roots& roots, std::string_view what, std::uint16_t type,
-                          std::size_t request_bytes, const RouteVisit& visit, Bytes attributes) {
-    return in_each_network_namespace(roots, [&](const NetworkNamespace& netns) -> Result<void> {
-        const std::string doing = "read " + std::string(what);
-        auto netlink = Netlink::open(NETLINK_ROUTE);
-        if (!netlink) return while_doing(doing, netlink.error());
-        const InterfaceNames names = interface_names(*netlink);
-        std::vector<std::byte> request(NLMSG_ALIGN(request_bytes));
-        request.insert(request.end(), attributes.begin(), attributes.end());
-        const auto dumped = netlink->dump(
-            type, request, [&](const NetlinkMessage& message) { visit(netns, names, message); });
-        if (!dumped) return while_doing(doing, dumped.error());
-        return {};
-    });
+Result<void> dump_routes(std::string_view what, std::uint16_t type, std::size_t request_bytes,
+                         const RouteVisit& visit, Bytes attributes) {
+    const std::string doing = "read " + std::string(what);
+    auto netlink = Netlink::open(NETLINK_ROUTE);
+    if (!netlink) return while_doing(doing, netlink.error());
+    const InterfaceNames names = interface_names(*netlink);
+    std::vector<std::byte> request(NLMSG_ALIGN(request_bytes));
+    request.insert(request.end(), attributes.begin(), attributes.end());
+    const auto dumped =
+        netlink->dump(type, request, [&](const NetlinkMessage& message) { visit(names, message); });
+    if (!dumped) return while_doing(doing, dumped.error());
+    return {};
 }
 
 }  // namespace waggle::facts

@@ -11,7 +11,6 @@
 
 #include "facts/fact.h"
 #include "host/netlink.h"
-#include "host/netns.h"
 
 namespace waggle::facts {
 
@@ -22,10 +21,10 @@ std::uint32_t netlink_u32(Bytes value);                            // 0 where it
 waggle_address netlink_address(std::uint8_t family, Bytes value);  // family 0 where it is no address
 InterfaceNames interface_names(Netlink& netlink);
 
-// One dump of `type` in each network namespace; the request is all zero but for its size, and the attributes behind
-// it.
-using RouteVisit = std::function<void(const NetworkNamespace&, const InterfaceNames&, const NetlinkMessage&)>;
-Result<void> dump_in_each(const Roots& roots, std::string_view what, std::uint16_t type,
-                          std::size_t request_bytes, const RouteVisit& visit, Bytes attributes = {});
+// One dump of `type` in this thread's network namespace; the request is all zero but for its size, and the attributes
+// behind it.
+using RouteVisit = std::function<void(const InterfaceNames&, const NetlinkMessage&)>;
+Result<void> dump_routes(std::string_view what, std::uint16_t type, std::size_t request_bytes,
+                         const RouteVisit& visit, Bytes attributes = {});
 
 }  // namespace waggle::facts

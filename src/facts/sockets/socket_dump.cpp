@@ -7,7 +7,11 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include <algorithm>
 #include <cstring>
+
+#include "base/put.h"
+#include "base/text.h"
 
 namespace waggle::facts {
 namespace {
@@ -87,30 +91,96 @@ bool parse_socket(std::string_view protocol, Bytes body, SocketState& socket) {
     return true;
 }
 
-Result<void> dump_sockets(bool listeners_only, const std::function<void(const SocketState&)>& visit) {
-    auto netlink = Netlink::open(NETLINK_SOCK_DIAG);
-    if (!netlink) return while_doing("read sockets", netlink.error());
-    for (const int protocol : {IPPROTO_TCP, IPPROTO_UDP}) {
-        const std::string_view name = protocol == IPPROTO_TCP ? "tcp" : "udp";
-        for (const int family : {AF_INET, AF_INET6}) {
-            inet_diag_req_v2 request{};
-            request.sdiag_family = static_cast<std::uint8_t>(family);
-            request.sdiag_protocol = static_cast<std::uint8_t>(protocol);
-            request.idiag_ext = bit(INET_DIAG_SKMEMINFO - 1);
-            request.idiag_states = ~bit(TCP_TIME_WAIT);
-            if (listeners_only) request.idiag_states = bit(protocol == IPPROTO_TCP ? TCP_LISTEN : TCP_CLOSE);
-            SocketState socket;
-            const auto dumped =
-                netlink->dump(SOCK_DIAG_BY_FAMILY, bytes_of(request), [&](const NetlinkMessage& message) {
-                    if (parse_socket(name, message.body, socket)) visit(socket);
-                });
-            // A kernel without IPv6 has no such sockets.
-            if (!dumped && !(family == AF_INET6 && dumped.error().kind != ErrorKind::privilege))
-                return while_doing(std::string("read ") + std::string(name) + " sockets by sock_diag",
-                                   dumped.error());
-        }
+namespace {
+
+// The number behind `key` in the line that begins with `line`: "inuse" of "TCP: inuse 3 orphan 0".
+std::optional<std::uint64_t> count_in(std::string_view text, std::string_view line, std::string_view key) {
+    while (!text.empty()) {
+        std::string_view here = text.substr(0, text.find('\n'));
+        text.remove_prefix(std::min(text.size(), here.size() + 1));
+        if (!here.starts_with(line)) continue;
+        const std::size_t at = here.find(key);
+        if (at == std::string_view::npos) return {};
+        here.remove_prefix(at + key.size());
+        return number_of<std::uint64_t>(trim(here));
     }
     return {};
+}
+
+using SocketVisit = std::function<void(const SocketState&)>;
+
+Result<void> dump_family(Netlink& sock_diag, int protocol, int family, std::uint32_t states,
+                         const SocketVisit& visit) {
+    inet_diag_req_v2 request{};
+    request.sdiag_family = static_cast<std::uint8_t>(family);
+    request.sdiag_protocol = static_cast<std::uint8_t>(protocol);
+    request.idiag_ext = bit(INET_DIAG_SKMEMINFO - 1);
+    request.idiag_states = states;
+    SocketState socket;
+    return sock_diag.dump(SOCK_DIAG_BY_FAMILY, bytes_of(request), [&](const NetlinkMessage& message) {
+        if (parse_socket(protocol == IPPROTO_TCP ? "tcp" : "udp", message.body, socket)) visit(socket);
+    });
+}
+
+Result<void> dump_families(Netlink& sock_diag, int protocol, std::uint32_t states, const SocketVisit& visit) {
+    for (const int family : {AF_INET, AF_INET6}) {
+        const auto dumped = dump_family(sock_diag, protocol, family, states, visit);
+        // A kernel without IPv6 has no such sockets.
+        if (!dumped && !(family == AF_INET6 && dumped.error().kind != ErrorKind::privilege)) return dumped;
+    }
+    return {};
+}
+
+// The older question gives both IP versions in one walk through the kernel's tables, which hold the connections of all
+// network namespaces. The newer one takes a walk for each.
+Result<void> dump_tcp(Netlink& sock_diag, std::uint32_t states, const SocketVisit& visit) {
+    inet_diag_req request{};
+    request.idiag_ext = bit(INET_DIAG_SKMEMINFO - 1);
+    request.idiag_states = states;
+    SocketState socket;
+    bool any = false;
+    const auto dumped =
+        sock_diag.dump(TCPDIAG_GETSOCK, bytes_of(request), [&](const NetlinkMessage& message) {
+            any = true;
+            if (parse_socket("tcp", message.body, socket)) visit(socket);
+        });
+    if (dumped || any) return dumped;
+    return dump_families(sock_diag, IPPROTO_TCP, states, visit);
+}
+
+}  // namespace
+
+std::optional<SocketCounts> parse_socket_counts(std::string_view sockstat, std::string_view sockstat6) {
+    const auto programs = count_in(sockstat, "sockets:", "used ");
+    const auto tcp = count_in(sockstat, "TCP:", "inuse ");
+    const auto udp = count_in(sockstat, "UDP:", "inuse ");
+    if (!programs || !tcp || !udp) return {};
+    return SocketCounts{*programs, *tcp + count_in(sockstat6, "TCP6:", "inuse ").value_or(0),
+                        *udp + count_in(sockstat6, "UDP6:", "inuse ").value_or(0)};
+}
+
+Result<void> dump_sockets(Netlink& sock_diag, bool listeners_only, const std::optional<SocketCounts>& counts,
+                          const SocketVisit& visit) {
+    if (counts && counts->none()) return {};
+    std::uint32_t states = ~bit(TCP_TIME_WAIT);
+    constexpr std::uint32_t only_holds_port = bit(13);  // TCPF_BOUND_INACTIVE (6.8), shown as CLOSE
+    if (counts && counts->tcp == 0) states = only_holds_port;
+    if (listeners_only) states = bit(TCP_LISTEN);
+    if (!listeners_only || !counts || counts->tcp > 0)
+        if (auto dumped = dump_tcp(sock_diag, states, visit); !dumped)
+            return while_doing("read tcp sockets by sock_diag", dumped.error());
+    if (counts && counts->udp == 0) return {};
+    if (auto dumped = dump_families(sock_diag, IPPROTO_UDP,
+                                    listeners_only ? bit(TCP_CLOSE) : ~bit(TCP_TIME_WAIT), visit);
+        !dumped)
+        return while_doing("read udp sockets by sock_diag", dumped.error());
+    return {};
+}
+
+Result<void> dump_sockets(bool listeners_only, const SocketVisit& visit) {
+    auto sock_diag = Netlink::open(NETLINK_SOCK_DIAG);
+    if (!sock_diag) return while_doing("read sockets", sock_diag.error());
+    return dump_sockets(*sock_diag, listeners_only, std::nullopt, visit);
 }
 
 }  // namespace waggle::facts

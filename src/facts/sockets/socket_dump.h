@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string_view>
 
 #include "host/netlink.h"
@@ -43,8 +44,23 @@ std::string_view socket_state_name(const SocketState& socket);
 // `body` is an inet_diag_msg with its attributes; false where it is too short to be one.
 bool parse_socket(std::string_view protocol, Bytes body, SocketState& socket);
 
-// Sockets of this thread's network namespace. TIME_WAIT is left out: such a socket has no owner, no queue and
-// no buffer, and a busy server has tens of thousands. `listeners_only` asks TCP for LISTEN alone.
+// What /proc/net/sockstat and sockstat6 say of one network namespace.
+struct SocketCounts {
+    std::uint64_t programs = 0;  // sockets of any kind that programs have
+    std::uint64_t tcp = 0;       // IPv4 and IPv6, those of the kernel too; without what only holds a port
+    std::uint64_t udp = 0;
+    bool none() const { return programs == 0 && tcp == 0 && udp == 0; }
+};
+// Nothing where `sockstat` does not say it.
+std::optional<SocketCounts> parse_socket_counts(std::string_view sockstat, std::string_view sockstat6);
+
+// Sockets of the network namespace in which `sock_diag` was opened (NETLINK_SOCK_DIAG). TIME_WAIT is left out: such a
+// socket has no owner, no queue and no buffer, and a busy server has tens of thousands. `listeners_only` asks TCP for
+// LISTEN alone. To look for connections the kernel goes through those of the whole machine: where `counts` says that
+// there are none it is not asked.
+Result<void> dump_sockets(Netlink& sock_diag, bool listeners_only, const std::optional<SocketCounts>& counts,
+                          const std::function<void(const SocketState&)>& visit);
+// The same of this thread's network namespace.
 Result<void> dump_sockets(bool listeners_only, const std::function<void(const SocketState&)>& visit);
 
 }  // namespace waggle::facts

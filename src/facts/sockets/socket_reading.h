@@ -12,6 +12,7 @@ class SocketReading {
   public:
     explicit SocketReading(const Clock& clock) : memory(clock) {}
     ListenerMemory memory;
+    bool all_are_read = false;  // by the fact sockets, on the tour that has begun
     SocketOwners owners;
 };
 

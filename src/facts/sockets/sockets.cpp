@@ -4,14 +4,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <optional>
 #include <thread>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "base/put.h"
 #include "facts/makers.h"
 #include "facts/sockets/socket_reading.h"
-#include "host/netns.h"
 #include "host/procfs.h"
 #include "model/record_writer.h"
 
@@ -154,32 +153,52 @@ constexpr Schema past_schema = {"past_listeners",
 // One read of the sockets: dumped per namespace, then joined with their owners.
 class SocketReader {
   public:
-    SocketReader(const Roots& roots, SocketReading& reading)
-        : roots_(roots), memory_(reading.memory), find_(reading.owners) {}
+    SocketReader(const Roots& roots, SocketReading& reading, bool listeners_only)
+        : roots_(roots),
+          proc_(roots.proc),
+          memory_(reading.memory),
+          find_(reading.owners),
+          listeners_only_(listeners_only) {
+        memory_.begin();
+    }
 
     struct Found {
         std::uint32_t netns;
         SocketState socket;
         std::string interface;
         std::uint32_t lowest_accept_queue;
+
+        bool is_full_queue() const {
+            return socket.tcp() && socket.listens() && socket.receive_queue > 0 &&
+                   socket.receive_queue >= socket.send_queue;
+        }
     };
 
-    Result<void> read(bool listeners_only) {
-        memory_.begin();
-        const Result<void> dumped = in_each_network_namespace(roots_, [&](const NetworkNamespace& netns) {
-            std::unordered_map<std::uint32_t, std::string> interfaces;
-            return dump_sockets(listeners_only, [&](const SocketState& socket) {
-                if (listeners_only && !socket.listens()) return;
-                found.push_back({netns.inode, socket, {}, socket.receive_queue});
-                if (socket.ifindex != 0) found.back().interface = interface_name(interfaces, socket.ifindex);
-            });
+    // Of the namespace that this thread is in.
+    Result<void> read_in(const NetworkNamespace& netns) {
+        const std::string sockstat(proc_.file("thread-self/net/sockstat"));
+        const auto counts = parse_socket_counts(sockstat, proc_.file("thread-self/net/sockstat6"));
+        if (counts && counts->none()) return {};
+        auto sock_diag = Netlink::open(NETLINK_SOCK_DIAG);
+        if (!sock_diag) return while_doing("read sockets", sock_diag.error());
+        std::unordered_map<std::uint32_t, std::string> interfaces;
+        bool any_full = false;
+        const auto dumped = dump_sockets(*sock_diag, listeners_only_, counts, [&](const SocketState& socket) {
+            if (listeners_only_ && !socket.listens()) return;
+            found.push_back({netns.inode, socket, {}, socket.receive_queue});
+            if (socket.ifindex != 0) found.back().interface = interface_name(interfaces, socket.ifindex);
+            any_full |= found.back().is_full_queue();
         });
-        if (!listeners_only) look_again_at_full_queues();
-        find_owners(listeners_only);
+        if (any_full && !listeners_only_) at_full_queues_.push_back(std::move(*sock_diag));
+        return dumped;
+    }
+
+    void end(bool complete) {
+        look_again_at_full_queues();
+        find_owners(listeners_only_);
         for (const Found& one : found)
             if (one.socket.listens()) memory_.saw(one.netns, one.socket, one.interface, owner_of(one.socket));
-        memory_.end(static_cast<bool>(dumped));
-        return dumped;
+        memory_.end(complete);
     }
 
     const Owner& owner_of(const SocketState& socket) const {
@@ -199,32 +218,29 @@ class SocketReader {
         return entry->second;
     }
 
-    // One look cannot tell a queue that stays full from one that was filled by a burst a moment ago.
+    // One look cannot tell a queue that stays full from one that was filled by a burst a moment ago. A netlink socket
+    // asks in the namespace where it was opened, whoever uses it; these keep theirs for a tenth of a second.
     void look_again_at_full_queues() {
         constexpr int looks = 3;
         constexpr std::chrono::milliseconds pause(30);
         std::unordered_map<std::uint64_t, Found*> full;  // by cookie
-        std::unordered_set<std::uint32_t> where;
-        for (Found& one : found) {
-            if (!one.socket.tcp() || !one.socket.listens()) continue;
-            if (one.socket.receive_queue < one.socket.send_queue || one.socket.receive_queue == 0) continue;
-            full[one.socket.cookie] = &one;
-            where.insert(one.netns);
-        }
+        if (!at_full_queues_.empty())
+            for (Found& one : found)
+                if (one.is_full_queue()) full[one.socket.cookie] = &one;
         for (int look = 0; look < looks && !full.empty(); ++look) {
             std::this_thread::sleep_for(pause);
-            // What cannot be read now was read before: nothing more is known of it.
-            [[maybe_unused]] const Result<void> again =
-                in_each_network_namespace(roots_, [&](const NetworkNamespace& netns) -> Result<void> {
-                    if (!where.contains(netns.inode)) return {};
-                    return dump_sockets(true, [&](const SocketState& socket) {
+            for (Netlink& sock_diag : at_full_queues_) {
+                // What cannot be read now was read before: nothing more is known of it.
+                [[maybe_unused]] const Result<void> again =
+                    dump_sockets(sock_diag, true, std::nullopt, [&](const SocketState& socket) {
                         const auto known = full.find(socket.cookie);
                         if (known == full.end()) return;
                         std::uint32_t& lowest = known->second->lowest_accept_queue;
                         lowest = std::min(lowest, socket.receive_queue);
                     });
-                });
+            }
         }
+        at_full_queues_.clear();
     }
 
     // `only_new`: no pass over the processes when every listener's owner is remembered.
@@ -245,20 +261,32 @@ class SocketReader {
     }
 
     const Roots& roots_;
+    Procfs proc_;
     ListenerMemory& memory_;
     SocketOwners& find_;
+    bool listeners_only_;
     SocketOwners::Owners owners_;
+    std::vector<Netlink> at_full_queues_;
 };
 
-class Sockets final : public Fact {
+class Sockets final : public NamespaceFact {
   public:
     Sockets(const Roots& roots, std::shared_ptr<SocketReading> reading)
-        : roots_(roots), reading_(std::move(reading)) {}
+        : NamespaceFact(roots), reading_(std::move(reading)) {}
     const Schema& schema() const override { return sockets_schema; }
 
-    Result<void> read(const RowSink& sink) override {
-        SocketReader reader(roots_, *reading_);
-        const Result<void> result = reader.read(false);
+    Result<void> begin(std::span<const NetworkNamespace>, const RowSink&) override {
+        reader_.emplace(roots_, *reading_, false);
+        reading_->all_are_read = true;
+        return {};
+    }
+    Result<void> read_in(const NetworkNamespace& netns, const RowSink&) override {
+        return reader_->read_in(netns);
+    }
+    Result<void> end(const RowSink& sink, Result<void> so_far) override {
+        SocketReader& reader = *reader_;
+        reader.end(static_cast<bool>(so_far));
+        reading_->all_are_read = false;
         RecordWriter<socket_fact> record;
         for (const SocketReader::Found& one : reader.found) {
             const SocketState& socket = one.socket;
@@ -293,24 +321,34 @@ class Sockets final : public Fact {
             record.text(&socket_fact::exe, owner.exe);
             sink(Row(sockets_schema, record.finish()));
         }
-        return result;
+        reader_.reset();
+        return so_far;
     }
 
   private:
-    Roots roots_;
     std::shared_ptr<SocketReading> reading_;
+    std::optional<SocketReader> reader_;  // while it is read
 };
 
-class PastListeners final : public Fact {
+class PastListeners final : public NamespaceFact {
   public:
     PastListeners(const Roots& roots, std::shared_ptr<SocketReading> reading)
-        : roots_(roots), reading_(std::move(reading)) {}
+        : NamespaceFact(roots), reading_(std::move(reading)) {}
     const Schema& schema() const override { return past_schema; }
     bool looks_back() const override { return true; }
 
-    // Looks at the listeners itself, so that reading this fact now and then is enough to remember them.
-    Result<void> read(const RowSink& sink) override {
-        const Result<void> result = SocketReader(roots_, *reading_).read(true);
+    // Looks at the listeners itself, so that reading this fact now and then is enough to remember them; but for a tour
+    // on which all sockets are looked at.
+    Result<void> begin(std::span<const NetworkNamespace>, const RowSink&) override {
+        if (!reading_->all_are_read) reader_.emplace(roots_, *reading_, true);
+        return {};
+    }
+    Result<void> read_in(const NetworkNamespace& netns, const RowSink&) override {
+        return reader_ ? reader_->read_in(netns) : Result<void>();
+    }
+    Result<void> end(const RowSink& sink, Result<void> so_far) override {
+        if (reader_) reader_->end(static_cast<bool>(so_far));
+        reader_.reset();
         Procfs proc(roots_.proc);
         RecordWriter<past_listener_fact> record;
         for (const Listener* listener : reading_->memory.gone()) {
@@ -329,7 +367,7 @@ class PastListeners final : public Fact {
             record.text(&past_listener_fact::exe, listener->owner.exe);
             sink(Row(past_schema, record.finish()));
         }
-        return result;
+        return so_far;
     }
 
   private:
@@ -341,8 +379,8 @@ class PastListeners final : public Fact {
         return stat.start_ns == owner.start_ns && stat.state != 'Z' && stat.state != 'X' ? 1 : 0;
     }
 
-    Roots roots_;
     std::shared_ptr<SocketReading> reading_;
+    std::optional<SocketReader> reader_;  // while it is read
 };
 
 }  // namespace

@@ -82,6 +82,24 @@ TEST(Sockets, a_message_cut_anywhere_is_refused_or_read_as_far_as_it_goes) {
     }
 }
 
+TEST(Sockets, a_namespace_says_how_many_sockets_it_has) {
+    constexpr std::string_view four =
+        "sockets: used 11\nTCP: inuse 3 orphan 0 tw 9 alloc 301 mem 197\nUDP: inuse 2 mem 0\nUDPLITE: inuse "
+        "0\n"
+        "RAW: inuse 0\nFRAG: inuse 0 memory 0\n";
+    constexpr std::string_view six = "TCP6: inuse 4\nUDP6: inuse 5\nUDPLITE6: inuse 0\nRAW6: inuse 1\n";
+    const auto counts = parse_socket_counts(four, six);
+    ASSERT_TRUE(counts);
+    EXPECT_EQ(counts->programs, 11u);
+    EXPECT_EQ(counts->tcp, 7u);
+    EXPECT_EQ(counts->udp, 7u);
+    EXPECT_FALSE(counts->none());
+    EXPECT_TRUE(parse_socket_counts("sockets: used 0\nTCP: inuse 0\nUDP: inuse 0\n", "")->none());
+    EXPECT_FALSE(parse_socket_counts("sockets: used 0\nTCP: inuse 0\nUDP: inuse 0\n", six)->none());
+    EXPECT_FALSE(parse_socket_counts("", six)) << "then it is not known";
+    EXPECT_FALSE(parse_socket_counts("sockets: used 0\nTCP: inuse 0\n", ""));
+}
+
 TEST(Sockets, only_listeners_listen) {
     SocketState socket;
     socket.protocol = "tcp";

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "facts/fact.h"
+
+namespace waggle::facts {
+
+Result<void> NamespaceFact::read(const RowSink& sink) {
+    NamespaceTour tour(roots_);
+    FactReading alone{this, sink, {}};
+    read_facts({&alone, 1}, tour);
+    return alone.result;
+}
+
+Result<void> NamespaceFact::begin(std::span<const NetworkNamespace>, const RowSink&) { return {}; }
+Result<void> NamespaceFact::end(const RowSink&, Result<void> so_far) { return so_far; }
+
+void read_facts(std::span<FactReading> due, NamespaceTour& tour) {
+    std::vector<FactReading*> on_tour;
+    const auto note = [](FactReading& reading, const Result<void>& result) {
+        if (!result && reading.result) reading.result = result;
+    };
+    for (FactReading& reading : due) {
+        reading.result = {};
+        if (reading.fact->by_namespace())
+            on_tour.push_back(&reading);
+        else
+            reading.result = reading.fact->read(reading.sink);
+    }
+    if (on_tour.empty()) return;
+    for (FactReading* reading : on_tour)
+        note(*reading, reading->fact->by_namespace()->begin(tour.namespaces(), reading->sink));
+    std::vector<FactReading*> entering = on_tour;
+    std::erase_if(entering, [](FactReading* reading) { return !reading->fact->by_namespace()->enters(); });
+    if (!entering.empty())
+        tour.visit_each(
+            [&](const NetworkNamespace& netns) {
+                for (FactReading* reading : entering)
+                    note(*reading, reading->fact->by_namespace()->read_in(netns, reading->sink));
+            },
+            [&](const Error& missed) {
+                for (FactReading* reading : entering) note(*reading, missed);
+            });
+    for (FactReading* reading : on_tour)
+        reading->result = reading->fact->by_namespace()->end(reading->sink, std::move(reading->result));
+}
+
+}  // namespace waggle::facts

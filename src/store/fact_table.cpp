@@ -15,7 +15,8 @@ constexpr std::size_t fact_budget = 32u << 20;
 
 }  // namespace
 
-FactTable::FactTable(std::unique_ptr<facts::Fact> fact) : fact_(std::move(fact)), schema_(fact_->schema()) {
+FactTable::FactTable(std::unique_ptr<facts::Fact> fact, const Clock* clock)
+    : fact_(std::move(fact)), clock_(clock), schema_(fact_->schema()) {
     const Schema& plain = fact_->schema();
     for (const Field& field : plain.fields) {
         if (field.traits & trait_key) keys_.push_back(&field);
@@ -103,7 +104,7 @@ void FactTable::add(const Row& row, Reading& reading) const {
         }
         std::memcpy(out + offset, &delta, sizeof delta);
     }
-    const double seconds = before ? static_cast<double>(now_ns_ - before->time_ns) / 1e9 : 0;
+    const double seconds = before ? static_cast<double>(reading.time_ns - before->time_ns) / 1e9 : 0;
     std::memcpy(out + offset, &seconds, sizeof seconds);
     table_->append(Row(schema_, {out, size}));
 }
@@ -112,7 +113,7 @@ void FactTable::read() const {
     if (read_) return;
     read_ = true;
     table_ = std::make_unique<Table>(schema_, fact_budget);
-    Reading reading{now_ns_, {}};
+    Reading reading{clock_ ? std::max(now_ns_, clock_->monotonic_ns()) : now_ns_, {}};
     const Result<void> done = fact_->read([&](const Row& row) { add(row, reading); });
     if (!done) problem_ = done.error().message;
     if (counters_.empty()) return;

@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/clock.h"
 #include "facts/fact.h"
 #include "model/table.h"
 
@@ -19,7 +20,9 @@ namespace waggle::agent {
 
 class FactTable final : public Relation {
   public:
-    explicit FactTable(std::unique_ptr<facts::Fact> fact);
+    // `clock` tells when a reading is made, which on a busy machine is seconds after its moment began; it outlives the
+    // table. Without one it is made when its moment begins.
+    explicit FactTable(std::unique_ptr<facts::Fact> fact, const Clock* clock = nullptr);
 
     // Begins a new moment: the next open() reads the system. Deltas are taken against the oldest reading that
     // is not older than `oldest_ns`; older readings are forgotten.
@@ -49,6 +52,7 @@ class FactTable final : public Relation {
     std::string key_of(const Row& row) const;
 
     std::unique_ptr<facts::Fact> fact_;
+    const Clock* clock_;
     std::vector<std::string> names_;  // owns the names and meanings of the delta columns
     std::vector<std::string> meanings_;
     std::vector<Field> fields_;

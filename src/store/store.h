@@ -58,7 +58,7 @@ class Store {
     std::span<Table* const> tables() const { return order_; }
 
     // A fact read live.
-    Result<void> add_fact(std::unique_ptr<facts::Fact> fact);
+    Result<void> add_fact(std::unique_ptr<facts::Fact> fact, const Clock* clock = nullptr);  // as FactTable
     std::span<const std::unique_ptr<FactTable>> facts() const { return facts_; }
     // A fact from a recording: a table outside the memory bound, since a fact without some of its rows is
     // false.

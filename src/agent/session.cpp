@@ -65,7 +65,7 @@ Result<std::unique_ptr<Session>> Session::start(const SessionOptions& options, c
     if (!options.facts_only)
         if (auto started = session->start_sources(options, own); !started) return started.error();
     for (std::unique_ptr<facts::Fact>& fact : facts::all_facts())
-        if (auto added = session->store_->add_fact(std::move(fact)); !added) return added.error();
+        if (auto added = session->store_->add_fact(std::move(fact), &clock); !added) return added.error();
     session->load_rules(options);
     session->begin();
     return session;

@@ -55,4 +55,22 @@ std::string_view read_cgroup_file(int fd, const char* name, std::span<char> buff
     return {buffer.data(), got > 0 ? static_cast<std::size_t>(got) : 0};
 }
 
+std::vector<std::uint32_t> cgroup_processes(int fd) {
+    std::vector<std::uint32_t> pids;
+    const OwnedFd file(::openat(fd, "cgroup.procs", O_RDONLY | O_CLOEXEC));
+    char buffer[4096];
+    std::uint32_t pid = 0;
+    // A read gives a page of lines at most, and can end within one.
+    for (ssize_t got = 1; file && (got = ::read(file.get(), buffer, sizeof buffer)) > 0;)
+        for (ssize_t i = 0; i < got; ++i) {
+            if (buffer[i] != '\n') {
+                pid = pid * 10 + static_cast<std::uint32_t>(buffer[i] - '0');
+                continue;
+            }
+            if (pid > 0) pids.push_back(pid);
+            pid = 0;
+        }
+    return pids;
+}
+
 }  // namespace waggle

@@ -2,10 +2,12 @@
 // The control groups, from the root down.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "host/roots.h"
 
@@ -20,5 +22,7 @@ void each_cgroup_1(const Roots& roots, const std::string& controller,
 
 // What a file of a group's directory holds, as much as there is room for; empty where it cannot be read.
 std::string_view read_cgroup_file(int fd, const char* name, std::span<char> buffer);
+// The processes in a group itself; none where it has threads alone.
+std::vector<std::uint32_t> cgroup_processes(int fd);
 
 }  // namespace waggle

@@ -17,8 +17,8 @@ constexpr std::size_t fact_budget = 32u << 20;
 
 }  // namespace
 
-FactTable::FactTable(std::unique_ptr<facts::Fact> fact, facts::NamespaceTour* tour)
-    : fact_(std::move(fact)), tour_(tour), schema_(fact_->schema()) {
+FactTable::FactTable(std::unique_ptr<facts::Fact> fact, facts::NamespaceTour* tour, const Clock* clock)
+    : fact_(std::move(fact)), tour_(tour), clock_(clock), schema_(fact_->schema()) {
     const Schema& plain = fact_->schema();
     for (const Field& field : plain.fields) {
         if (field.traits & trait_key) keys_.push_back(&field);
@@ -120,7 +120,7 @@ void FactTable::add(const Row& row) const {
         }
         std::memcpy(out + offset, &delta, sizeof delta);
     }
-    const double seconds = before ? static_cast<double>(now_ns_ - before->time_ns) / 1e9 : 0;
+    const double seconds = before ? static_cast<double>(going_->reading.time_ns - before->time_ns) / 1e9 : 0;
     std::memcpy(out + offset, &seconds, sizeof seconds);
     table_->append(Row(schema_, {out, size}));
 }
@@ -129,7 +129,7 @@ void FactTable::begin_reading() const {
     read_ = true;
     indexes_.clear();
     table_ = std::make_unique<Table>(schema_, fact_budget);
-    going_.emplace(Going{Reading(now_ns_), 0, {}, {}});
+    going_.emplace(Going{Reading(clock_ ? std::max(now_ns_, clock_->monotonic_ns()) : now_ns_), 0, {}, {}});
 }
 
 void FactTable::end_reading(const Result<void>& done) const {

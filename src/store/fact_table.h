@@ -16,6 +16,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/clock.h"
 #include "facts/fact.h"
 #include "model/found_rows.h"
 #include "model/table.h"
@@ -24,8 +25,10 @@ namespace waggle::agent {
 
 class FactTable final : public Relation, public FindsRows {
   public:
-    // `tour` is that of all facts, and outlives the table; without one each reading goes on its own.
-    explicit FactTable(std::unique_ptr<facts::Fact> fact, facts::NamespaceTour* tour = nullptr);
+    // `tour` is that of all facts; without one each reading goes on its own. `clock` tells when a reading is made, which on a
+    // busy machine is seconds after its moment began; without one it is made when its moment begins. Both outlive the table.
+    explicit FactTable(std::unique_ptr<facts::Fact> fact, facts::NamespaceTour* tour = nullptr,
+                       const Clock* clock = nullptr);
 
     // Begins a new moment: the next open() reads the system. Deltas are taken against the oldest reading that
     // is not older than `oldest_ns`; older readings are forgotten.
@@ -93,6 +96,7 @@ class FactTable final : public Relation, public FindsRows {
 
     std::unique_ptr<facts::Fact> fact_;
     facts::NamespaceTour* tour_;
+    const Clock* clock_;
     std::vector<std::string> names_;  // owns the names and meanings of the delta columns
     std::vector<std::string> meanings_;
     std::vector<Field> fields_;

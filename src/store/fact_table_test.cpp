@@ -95,6 +95,28 @@ TEST_F(FactTableTest, a_later_reading_gives_what_was_added_and_over_which_time) 
     EXPECT_EQ(column(row(1), "owner").text, "nginx") << "texts move with the widened record";
 }
 
+// The seconds between two readings, not those between their moments: a rate is no higher because the second was late.
+TEST_F(FactTableTest, a_reading_that_is_late_covers_the_longer_time) {
+    class HeldClock final : public Clock {
+      public:
+        std::uint64_t monotonic_ns() const override { return now_ns; }
+        std::uint64_t realtime_ns() const override { return now_ns; }
+        std::uint64_t now_ns = 0;
+    } clock;
+    auto fact = std::make_unique<ScriptedFact>();
+    fact->now = {{1, 100}};
+    FactTable table(std::move(fact), &clock);
+    clock.now_ns = 1'500'000'000;
+    table.begin_moment(1'000'000'000, 0);
+    table.read();
+    clock.now_ns = 9'000'000'000;
+    table.begin_moment(7'000'000'000, 500'000'000);
+    auto cursor = table.open();
+    Row row;
+    ASSERT_TRUE(cursor->next(row));
+    EXPECT_EQ(column(row, "delta_seconds").real, 7.5);
+}
+
 TEST_F(FactTableTest, a_reading_older_than_asked_for_is_no_base) {
     fact_->now = {{1, 100}};
     table_->begin_moment(1'000'000'000, 0);

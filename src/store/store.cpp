@@ -116,8 +116,8 @@ Table* Store::table(std::string_view name) {
     return found == tables_.end() ? nullptr : found->second.get();
 }
 
-Result<void> Store::add_fact(std::unique_ptr<facts::Fact> fact) {
-    auto made = std::make_unique<FactTable>(std::move(fact), &tour_);
+Result<void> Store::add_fact(std::unique_ptr<facts::Fact> fact, const Clock* clock) {
+    auto made = std::make_unique<FactTable>(std::move(fact), &tour_, clock);
     if (auto added = sql_.add(*made, lookup_); !added) return added;
     functions_->look_at(made->schema().name, *made);
     facts_.push_back(std::move(made));

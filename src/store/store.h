@@ -59,7 +59,7 @@ class Store {
     std::span<Table* const> tables() const { return order_; }
 
     // A fact read live.
-    Result<void> add_fact(std::unique_ptr<facts::Fact> fact);
+    Result<void> add_fact(std::unique_ptr<facts::Fact> fact, const Clock* clock = nullptr);  // as FactTable
     std::span<const std::unique_ptr<FactTable>> facts() const { return facts_; }
     // Reads those that `is_due` names and this moment has not read yet, in one tour through the network namespaces.
     void read_facts(const std::function<bool(const FactTable&)>& is_due);

@@ -16,7 +16,8 @@ using column::text;
 constexpr DerivedColumn cause_columns[] = {
     {"kind", text, Unit::none,
      "What dropped: firewall rule, firewall program, firewall unknown, conntrack full, reverse path, "
-     "forwarding off, local network, xdp, tc, cgroup program, socket filter, queue, route, too big, "
+     "forwarding off, local network, xdp, tc, cgroup program, socket filter, queue, route, routing "
+     "rule, too big, "
      "neighbour, hop limit, checksum; other: no cause is found."},
     {"severity", text, Unit::none, "warning or note; critical where all of a machine's network suffers."},
     {"confidence", text, Unit::none, "How sure that is: high, medium, low."},
@@ -120,6 +121,8 @@ constexpr DerivedColumn cause_columns[] = {
      "The address they were for, where it is of the network at the device they came by."},
     {"route", text, Unit::none, "The route that drops, or leads back."},
     {"route_kind", text, Unit::none, "blackhole, unreachable, prohibit."},
+    {"routing_rule", text, Unit::none, "The rule of policy routing that drops, as ip rule takes it."},
+    {"rule_priority", number, Unit::identifier, "Its priority."},
     {"route_protocol", text, Unit::none, "Who made the route."},
     {"route_table", number, Unit::identifier, "The routing table it is in."},
     {"qdisc", text, Unit::none, "The queueing discipline that dropped them."},

@@ -156,6 +156,42 @@ void DropTables::each(std::string_view table, const std::function<void(const Tab
     while (cursor->next(row)) visit(TableRow(row, columns, lookup));
 }
 
+namespace {
+
+// "192.0.2.0/24"; nothing where it is empty.
+void read_prefix(const std::string& text, waggle_address& network, unsigned& bits) {
+    const std::size_t slash = text.find('/');
+    if (slash == std::string::npos) return;
+    network = facts::parse_address(text.substr(0, slash));
+    bits = static_cast<unsigned>(std::atoi(text.c_str() + slash + 1));
+}
+
+RoutingRule routing_rule_of(const TableRow& row) {
+    RoutingRule rule;
+    rule.priority = row.number_or_0("priority");
+    rule.go_to = row.number_or_0("go_to");
+    rule.table = row.number_or_0("route_table");
+    rule.action = row.text("action");
+    rule.in_device = row.text("in_device");
+    rule.out_device = row.text("out_device");
+    rule.protocol = row.text("protocol");
+    rule.text = row.text("rule");
+    read_prefix(row.text("source"), rule.source, rule.source_bits);
+    read_prefix(row.text("destination"), rule.destination, rule.destination_bits);
+    rule.mark = static_cast<std::uint32_t>(row.number_or_0("mark"));
+    rule.mark_mask = static_cast<std::uint32_t>(row.number_or_0("mark_mask"));
+    rule.uid_from = row.number("uid_from");
+    rule.uid_to = row.number("uid_to");
+    rule.port_from = row.number("port_from");
+    rule.port_to = row.number("port_to");
+    rule.suppressed_length = row.number("suppressed_length");
+    rule.inverted = row.number_or_0("inverted") != 0;
+    rule.is_partly_known = row.number_or_0("is_partly_known") != 0;
+    return rule;
+}
+
+}  // namespace
+
 DropScene DropScene::read(const DropTables& tables, std::uint64_t from_ns) {
     DropScene scene;
     std::map<DropKey, Drop> drops;
@@ -186,6 +222,12 @@ DropScene DropScene::read(const DropTables& tables, std::uint64_t from_ns) {
     });
     tables.each("network_namespaces", [&](const TableRow& row) {
         scene.namespaces_.insert(static_cast<std::uint32_t>(row.number_or_0("netns")));
+    });
+    // As the kernel lists them, which is the order it asks them in.
+    tables.each("routing_rules", [&](const TableRow& row) {
+        const unsigned family = row.text("family") == "ip" ? 4 : 6;
+        scene.routing_rules_[{static_cast<std::uint32_t>(row.number_or_0("netns")), family}].push_back(
+            routing_rule_of(row));
     });
     tables.each("routes", [&](const TableRow& row) {
         const std::string destination = row.text("destination");
@@ -306,6 +348,18 @@ std::optional<std::uint8_t> DropScene::address_type(std::uint32_t netns, const s
     for (const Prefix& prefix : known->second)
         if (facts::in_prefix(address, prefix.network, prefix.bits)) return prefix.type;
     return 1;
+}
+
+const std::vector<Route>& DropScene::routes(std::uint32_t netns) const {
+    static const std::vector<Route> none;
+    const auto found = routes_.find(netns);
+    return found == routes_.end() ? none : found->second;
+}
+
+const std::vector<RoutingRule>& DropScene::routing_rules(std::uint32_t netns, unsigned family) const {
+    static const std::vector<RoutingRule> none;
+    const auto found = routing_rules_.find({netns, family});
+    return found == routing_rules_.end() ? none : found->second;
 }
 
 std::vector<const Route*> DropScene::routes_to(std::uint32_t netns, const std::string& text) const {

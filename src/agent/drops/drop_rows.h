@@ -98,6 +98,18 @@ struct Route {
     std::int64_t table = 0;
 };
 
+// A row of routing_rules; an empty text, or no value, compares nothing.
+struct RoutingRule {
+    std::int64_t priority = 0, go_to = 0, table = 0;
+    std::string action, in_device, out_device, protocol, text;
+    waggle_address source{}, destination{};
+    unsigned source_bits = 0, destination_bits = 0;
+    std::uint32_t mark = 0, mark_mask = 0;
+    std::optional<std::int64_t> uid_from, uid_to, port_from, port_to, suppressed_length;
+    bool inverted = false;
+    bool is_partly_known = false;  // it compares more than this
+};
+
 // Who is who on this machine.
 class DropScene {
   public:
@@ -114,6 +126,9 @@ class DropScene {
     bool has_routes(std::uint32_t netns) const { return routes_.contains(netns); }
     // The longest prefix; with several tables and routing policies it is one of the ways only.
     const Route* route_to(std::uint32_t netns, const std::string& address) const;
+    const std::vector<Route>& routes(std::uint32_t netns) const;
+    // Those of one family (4 or 6), in the order they are asked; none where they are not known.
+    const std::vector<RoutingRule>& routing_rules(std::uint32_t netns, unsigned family) const;
     // All that lead there, whatever their table and length.
     std::vector<const Route*> routes_to(std::uint32_t netns, const std::string& address) const;
     // The socket at the port that takes packets for the address; a listener before others.
@@ -136,6 +151,7 @@ class DropScene {
     std::map<std::pair<std::uint32_t, std::uint32_t>, std::string> interfaces_;
     std::map<std::uint32_t, std::vector<Prefix>> addresses_;
     std::map<std::uint32_t, std::vector<Route>> routes_;
+    std::map<std::pair<std::uint32_t, unsigned>, std::vector<RoutingRule>> routing_rules_;
     std::set<std::uint32_t> namespaces_;
     std::map<PortKey, std::vector<SocketRow>> sockets_;
     std::set<std::tuple<std::string, std::string, std::uint16_t>> connections_;  // who opened it, to whom

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "agent/drops/drop_cause.h"
+#include "agent/drops/routing_walk.h"
 #include "agent/drops/sending_queue.h"
 #include "facts/firewall/firewall_packet.h"
 
@@ -201,7 +202,8 @@ class OtherJudge {
         if (reason.ends_with("_CSUM")) return name_checksum(cause);
         if (reason == "IP_INHDR" && function.find("forward") != std::string::npos)
             return name_ttl(cause, group);
-        if (function == "ip_error" || function == "ip6_pkt_drop" || function.starts_with("dst_discard"))
+        if (function == "ip_error" || function == "ip6_pkt_drop" || function.starts_with("dst_discard") ||
+            reason == "IP_OUTNOROUTES")
             return name_route(cause, group, first);
         return false;
     }
@@ -432,22 +434,36 @@ class OtherJudge {
         return true;
     }
 
+    // One rule, or one route, that all of it comes to and that drops.
     bool name_route(DropCause& cause, const DropGroup& group, const Drop& first) const {
-        const Route* dropping = nullptr;
+        std::optional<RoutingDecision> all;
         for (const Drop* drop : group.drops()) {
-            const Route* route = route_to(first.netns, drop->destination);
-            if (!route ||
-                (route->kind != "blackhole" && route->kind != "unreachable" && route->kind != "prohibit"))
-                return false;
-            if (dropping && dropping != route) return false;
-            dropping = route;
+            const std::optional<RoutingDecision> one = routing_of(first.netns, *drop);
+            if (!one || (all && *all != *one)) return false;
+            all = one;
         }
+        if (all->rule) {
+            cause["kind"] = "routing rule";
+            cause["route_kind"] = all->rule->action;
+            cause["routing_rule"] = all->rule->text;
+            cause["rule_priority"] = all->rule->priority;
+            return true;
+        }
+        if (!all->route || !drops(*all->route)) return false;
         cause["kind"] = "route";
-        cause["route_kind"] = dropping->kind;
-        cause["route"] = dropping->destination;
-        cause["route_protocol"] = dropping->protocol;
-        cause["route_table"] = dropping->table;
+        cause["route_kind"] = all->route->kind;
+        cause["route"] = all->route->destination;
+        cause["route_protocol"] = all->route->protocol;
+        cause["route_table"] = all->route->table;
         return true;
+    }
+
+    std::optional<RoutingDecision> routing_of(std::uint32_t netns, const Drop& drop) const {
+        const unsigned family = facts::parse_address(drop.destination).family;
+        const std::vector<RoutingRule>& rules = inquiry_.scene.routing_rules(netns, family);
+        // A recording of an older waggle has no rules: the most specific route of all tables.
+        if (rules.empty()) return RoutingDecision{nullptr, route_to(netns, drop.destination)};
+        return decide_routing(rules, inquiry_.scene.routes(netns), drop);
     }
 
     const Route* route_to(std::uint32_t netns, const std::string& address) const {

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -15,6 +20,92 @@
 
 namespace waggle::facts {
 namespace {
+
+// A file system of its own, 1 MiB, that goes with the test.
+class SmallFileSystem {
+  public:
+    SmallFileSystem() {
+        char name[] = "/tmp/waggle-full-XXXXXX";
+        path_ = ::mkdtemp(name);
+        EXPECT_EQ(::mount("tmpfs", path_.c_str(), "tmpfs", 0, "size=1M,nr_inodes=20"), 0);
+    }
+    ~SmallFileSystem() {
+        ::umount2(path_.c_str(), MNT_DETACH);
+        ::rmdir(path_.c_str());
+    }
+    const std::string& path() const { return path_; }
+
+  private:
+    std::string path_;
+};
+
+TEST(MachineKernel, a_full_file_system_has_nothing_free_and_the_deleted_files_that_hold_it_are_known) {
+    const SmallFileSystem small;
+    EXPECT_GT(std::stoull(only_row(fact_rows(*make_file_systems({})), {{"mounted_at", small.path()}})
+                              .at("available_bytes")),
+              1000000u);
+    const std::string name = small.path() + "/gone";
+    const OwnedFd held(::open(name.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    const std::vector<char> block(1 << 16);
+    while (::write(held.get(), block.data(), block.size()) > 0) {
+    }
+    ::unlink(name.c_str());
+    const FactRow full = only_row(fact_rows(*make_file_systems({})), {{"mounted_at", small.path()}});
+    EXPECT_EQ(full.at("available_bytes"), "0");
+    EXPECT_EQ(full.at("size_bytes"), "1048576");
+    const FactRow file = only_row(fact_rows(*make_deleted_files({})), {{"device", full.at("device")}});
+    EXPECT_EQ(file.at("pid"), std::to_string(::getpid()));
+    EXPECT_EQ(file.at("path"), name);
+    EXPECT_EQ(file.at("held_bytes"), "1048576");
+}
+
+TEST(MachineKernel, what_another_mount_hides_is_not_asked) {
+    const SmallFileSystem small;
+    const std::string below = small.path() + "/below";
+    ::mkdir(below.c_str(), 0700);
+    ASSERT_EQ(::mount("tmpfs", below.c_str(), "tmpfs", 0, "size=2M"), 0);
+    EXPECT_EQ(only_row(fact_rows(*make_file_systems({})), {{"mounted_at", below}}).at("size_bytes"),
+              "2097152");
+    ASSERT_EQ(::mount("tmpfs", small.path().c_str(), "tmpfs", 0, "size=3M"), 0);
+    for (const FactRow& row : fact_rows(*make_file_systems({}))) {
+        EXPECT_NE(row.at("mounted_at"), below);
+        if (row.at("mounted_at") == small.path()) {
+            EXPECT_EQ(row.at("size_bytes"), "3145728");
+        }
+    }
+    ::umount2(small.path().c_str(), MNT_DETACH);
+    ::umount2(below.c_str(), MNT_DETACH);
+}
+
+TEST(MachineKernel, a_process_without_a_free_descriptor_is_seen_and_one_with_a_last_one_is_not) {
+    int ends[2];
+    ASSERT_EQ(::pipe(ends), 0);
+    const auto child_with = [&](bool all) {
+        const pid_t child = ::fork();
+        if (child != 0) return child;
+        const rlimit limit{24, 24};
+        ::setrlimit(RLIMIT_NOFILE, &limit);
+        int last = 0;
+        for (int fd = ::open("/dev/null", O_RDONLY); fd >= 0; fd = ::open("/dev/null", O_RDONLY)) last = fd;
+        if (!all) ::close(last);
+        (void)!::write(ends[1], "x", 1);
+        ::pause();
+        ::_exit(0);
+    };
+    const pid_t full = child_with(true), nearly = child_with(false);
+    char ready[2];
+    for (char& one : ready) ASSERT_EQ(::read(ends[0], &one, 1), 1);
+    const auto fact = make_full_descriptors({});
+    const auto rows = fact_rows(*fact);
+    EXPECT_EQ(only_row(rows, {{"pid", std::to_string(full)}}).at("open_files_limit"), "24");
+    for (const FactRow& row : rows) EXPECT_NE(row.at("pid"), std::to_string(nearly));
+    for (const pid_t child : {full, nearly}) {
+        ::kill(child, SIGKILL);
+        ::waitpid(child, nullptr, 0);
+    }
+    ::close(ends[0]);
+    ::close(ends[1]);
+}
 
 TEST(MachineKernel, interfaces_of_another_namespace_have_their_state_and_counts) {
     const NetnsProcess inside([] {

@@ -278,6 +278,138 @@ TEST(IoLimits, a_group_of_version_1_has_them_too) {
     EXPECT_FALSE(row.contains("waited_ns"));
 }
 
+class PidsTree : public Tree {
+  public:
+    void group(const std::string& path, int tasks, const std::string& limit, int refused, bool local,
+               int peak = 0) {
+        const std::string folder = "sys/fs/cgroup/" + path + "/";
+        file(folder + "cgroup.procs", "");
+        file(folder + "pids.current", std::to_string(tasks) + "\n");
+        file(folder + "pids.max", limit + "\n");
+        file(folder + (local ? "pids.events.local" : "pids.events"), "max " + std::to_string(refused) + "\n");
+        if (peak > 0) file(folder + "pids.peak", std::to_string(peak) + "\n");
+    }
+};
+
+TEST(TaskLimits, a_kernel_that_counts_at_the_limit_names_the_group_itself) {
+    PidsTree tree;
+    tree.file("sys/fs/cgroup/cgroup.controllers", "pids\n");
+    tree.file("sys/fs/cgroup/cgroup.procs", "1\n");
+    tree.group("system.slice", 70, "max", 0, true);
+    tree.group("system.slice/shop.service", 64, "64", 12, true);
+    tree.group("system.slice/near.service", 63, "64", 0, true);
+    const auto rows = fact_rows(*make_task_limits(tree.roots()));
+    ASSERT_EQ(rows.size(), 2u);
+    const FactRow shop = only_row(rows, {{"path", "/system.slice/shop.service"}});
+    EXPECT_EQ(shop.at("unit"), "shop.service");
+    EXPECT_EQ(shop.at("tasks"), "64");
+    EXPECT_EQ(shop.at("tasks_limit"), "64");
+    EXPECT_EQ(shop.at("refused"), "12");
+    EXPECT_EQ(shop.at("limited_by"), "/system.slice/shop.service");
+    EXPECT_EQ(only_row(rows, {{"path", "/system.slice/near.service"}}).at("limited_by"), "");
+}
+
+TEST(TaskLimits, a_kernel_that_counts_at_the_asker_names_the_only_limit_that_can_have_refused) {
+    PidsTree tree;
+    tree.file("sys/fs/cgroup/pids/cgroup.procs", "1\n");
+    tree.group("pids/job", 20, "20", 0, false);
+    tree.group("pids/job/sub", 5, "max", 7, false);
+    tree.group("pids/jobs", 5, "9", 0, false);
+    const auto rows = fact_rows(*make_task_limits(tree.roots()));
+    ASSERT_EQ(rows.size(), 3u);
+    EXPECT_EQ(only_row(rows, {{"path", "/job/sub"}}).at("limited_by"), "/job");
+    EXPECT_EQ(only_row(rows, {{"path", "/job/sub"}}).at("version"), "1");
+    EXPECT_FALSE(only_row(rows, {{"path", "/job/sub"}}).contains("tasks_limit"));
+}
+
+TEST(TaskLimits, of_two_limits_the_one_that_was_never_reached_refused_nothing) {
+    PidsTree tree;
+    tree.file("sys/fs/cgroup/pids/cgroup.procs", "1\n");
+    tree.group("pids/job", 20, "100", 0, false, 30);
+    tree.group("pids/job/sub", 5, "20", 7, false, 20);
+    tree.group("pids/two", 20, "20", 0, false, 20);
+    tree.group("pids/two/sub", 5, "20", 7, false, 20);
+    const auto rows = fact_rows(*make_task_limits(tree.roots()));
+    EXPECT_EQ(only_row(rows, {{"path", "/job/sub"}}).at("limited_by"), "/job/sub");
+    EXPECT_EQ(only_row(rows, {{"path", "/two/sub"}}).at("limited_by"), "");
+}
+
+TEST(TaskLimits, a_mount_that_counts_at_the_asker_is_read_so) {
+    PidsTree tree;
+    tree.file("sys/fs/cgroup/cgroup.controllers", "pids\n");
+    tree.file("sys/fs/cgroup/cgroup.procs", "1\n");
+    tree.file("proc/self/mountinfo", "30 1 0:27 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,pids_localevents\n");
+    tree.group("job", 20, "20", 0, true);
+    tree.group("job/sub", 5, "max", 7, true);
+    EXPECT_EQ(only_row(fact_rows(*make_task_limits(tree.roots())), {{"path", "/job/sub"}}).at("limited_by"),
+              "/job");
+}
+
+TEST(TaskHolders, the_tasks_of_a_group_that_refused_some_are_counted_by_program) {
+    PidsTree tree;
+    tree.file("sys/fs/cgroup/pids/cgroup.procs", "1\n");
+    tree.group("pids/job", 9, "9", 3, false);
+    tree.group("pids/job/sub", 4, "max", 0, false);
+    tree.group("pids/idle", 9, "9", 0, false);
+    tree.file("sys/fs/cgroup/pids/job/cgroup.procs", "812\n");
+    tree.file("sys/fs/cgroup/pids/job/sub/cgroup.procs", "813\n");
+    tree.file("sys/fs/cgroup/pids/idle/cgroup.procs", "814\n");
+    for (const char* pid : {"812", "813", "814"}) tree.file(std::string("proc/") + pid + "/stat", nginx_stat);
+    const FactRow row = only_row(fact_rows(*make_task_holders(tree.roots())), {{"comm", "nginx"}});
+    EXPECT_EQ(row.at("path"), "/job");
+    EXPECT_EQ(row.at("tasks"), "8");
+    EXPECT_EQ(row.at("processes"), "2");
+    EXPECT_FALSE(row.contains("pid"));
+}
+
+// `open` descriptors, 0 and on, of which all but the first two are sockets.
+void process_with_descriptors(Tree& tree, const std::string& pid, int open, const std::string& limit) {
+    const std::string folder = "proc/" + pid + "/";
+    tree.file(folder + "stat", nginx_stat);
+    tree.file(folder + "limits",
+              "Limit                     Soft Limit           Hard Limit           Units     \n"
+              "Max open files            " +
+                  limit + "                  4096                 files     \n");
+    tree.file(folder + "status", "Name:\tnginx\nFDSize:\t64\n");
+    tree.link(folder + "fd/0", "/dev/null");
+    tree.link(folder + "fd/1", "pipe:[7]");
+    for (int fd = 2; fd < open; ++fd)
+        tree.link(folder + "fd/" + std::to_string(fd), "socket:[" + std::to_string(fd) + "]");
+}
+
+TEST(FullDescriptors, a_process_with_none_left_has_a_row_and_each_look_is_counted) {
+    Tree tree;
+    process_with_descriptors(tree, "812", 12, "12");
+    process_with_descriptors(tree, "813", 11, "12");
+    process_with_descriptors(tree, "814", 12, "unlimited");
+    const auto fact = make_full_descriptors(tree.roots());
+    const auto rows = fact_rows(*fact);
+    ASSERT_EQ(rows.size(), 1u);
+    const FactRow row = only_row(rows, {{"pid", "812"}});
+    EXPECT_EQ(row.at("open_files_limit"), "12");
+    EXPECT_EQ(row.at("open_files_hard_limit"), "4096");
+    EXPECT_EQ(row.at("sockets"), "10");
+    EXPECT_EQ(row.at("pipes"), "1");
+    EXPECT_EQ(row.at("files"), "1");
+    EXPECT_EQ(row.at("others"), "0");
+    EXPECT_EQ(row.at("looks"), "1");
+    EXPECT_EQ(only_row(fact_rows(*fact), {{"pid", "812"}}).at("looks"), "2");
+}
+
+TEST(FullDescriptors, what_was_closed_between_two_looks_begins_anew) {
+    Tree tree;
+    process_with_descriptors(tree, "812", 12, "12");
+    const auto fact = make_full_descriptors(tree.roots());
+    EXPECT_EQ(fact_rows(*fact).size(), 1u);
+    const std::filesystem::path one = tree.roots().proc + "/812/fd/5";
+    std::filesystem::remove(one);
+    // A descriptor above the limit does not fill the place of one below it.
+    tree.link("proc/812/fd/30", "/dev/null");
+    EXPECT_TRUE(fact_rows(*fact).empty());
+    std::filesystem::create_symlink("socket:[5]", one);
+    EXPECT_EQ(only_row(fact_rows(*fact), {{"pid", "812"}}).at("looks"), "1");
+}
+
 TEST(OpenFiles, what_a_process_has_open_is_read_from_its_descriptors) {
     Tree tree;
     tree.file("proc/812/comm", "nginx\n");

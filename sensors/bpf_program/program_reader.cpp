@@ -139,9 +139,7 @@ bool ProgramReader::is_due(std::uint64_t now_ns) {
 }
 
 // The lowest pid that holds the program itself, its link or its event. Called with ascending pids.
-void ProgramReader::find_owners(const std::vector<bpf_holder>& holders,
-                                const std::vector<ProgramHook>& hooks) {
-    (void)hooks;
+void ProgramReader::find_owners(const std::vector<bpf_holder>& holders) {
     owners_.clear();
     for (const bpf_holder& holder : holders) {
         Owner& owner = owners_[holder.program_id];
@@ -189,7 +187,7 @@ void ProgramReader::add_program(std::uint32_t id, std::uint64_t now_ns, const st
     if (!fd || ::bpf_obj_get_info_by_fd(fd.get(), &info, &size) != 0) return;  // gone meanwhile
     map_ids.resize(std::min<std::size_t>(map_ids.size(), info.nr_map_ids));
     Known& known = known_[id];
-    if (known.loaded_ns != info.load_time) known = {info.load_time, memory_of(fd.get()), {}};
+    if (known.loaded_ns != info.load_time) known = {info.load_time, memory_of(fd.get())};
     RecordWriter<bpf_program_state> writer;
     bpf_program_state& state = writer.fixed;
     if (const auto owner = owners_.find(id); owner != owners_.end()) {
@@ -280,7 +278,7 @@ bool ProgramReader::read_state() {
     const std::vector<ProgramHook> hooks = hook_reader_.read(holders);
     const std::map<std::uint32_t, std::string> pins = pinned_programs();
     const std::map<std::uint32_t, std::int64_t> fills = passes_.fills();
-    find_owners(holders, hooks);
+    find_owners(holders);
     for (const std::uint32_t id : ids_of(::bpf_prog_get_next_id))
         if (is_shown(id)) add_program(id, began_ns, hooks, pins, fills);
     std::erase_if(known_,

@@ -50,7 +50,6 @@ class ProgramReader {
     struct Known {
         std::uint64_t loaded_ns = 0;
         std::uint64_t memory_bytes = 0;
-        std::vector<std::uint32_t> map_ids;
     };
     struct Counted {
         std::uint64_t loaded_ns = 0;
@@ -66,11 +65,8 @@ class ProgramReader {
         std::uint32_t last_pid = 0;
         bool own = false;
     };
-    struct MapInfo {
-        bpf_program_map record{};
-    };
     bool is_due(std::uint64_t now_ns);
-    void find_owners(const std::vector<bpf_holder>& holders, const std::vector<ProgramHook>& hooks);
+    void find_owners(const std::vector<bpf_holder>& holders);
     void add_program(std::uint32_t id, std::uint64_t now_ns, const std::vector<ProgramHook>& hooks,
                      const std::map<std::uint32_t, std::string>& pins,
                      const std::map<std::uint32_t, std::int64_t>& fills);

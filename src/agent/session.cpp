@@ -37,6 +37,13 @@ bool is_named(const SessionOptions& options, const Source& source) {
     return std::ranges::find(options.sensors, source.name) != options.sensors.end();
 }
 
+// Whether one that runs only for its topic runs now.
+bool is_its_topic(const SessionOptions& options, const Source& source) {
+    return source.only_for.empty() ||
+           (options.topic && (options.topic->empty() || *options.topic == source.only_for)) ||
+           std::ranges::find(options.besides, source.name) != options.besides.end();
+}
+
 // What it cannot filter it would show unfiltered.
 Result<void> check_filters(const Source& source, const Running& running, const StartOptions& options) {
     for (const FieldFilter& filter : options.filters)
@@ -107,7 +114,9 @@ Result<void> Session::start_sources(const SessionOptions& options, std::span<con
     for (const Source* source : agent::sources()) {
         const bool named = is_named(options, *source);
         const bool asked = source->asked_by && options.start.values.given(*source->asked_by);
-        if (!named && !asked && (source->asked_by || !options.sensors.empty())) continue;
+        if (!named && !asked &&
+            (source->asked_by || !options.sensors.empty() || !is_its_topic(options, *source)))
+            continue;
         if (auto started = start_source(*source, options); !started) {
             last = started.error();
             if (named || asked || last.kind == ErrorKind::privilege) return last;

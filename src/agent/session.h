@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,11 @@ namespace waggle::agent {
 struct SessionOptions {
     // By name; empty: all but those that run on request. One whose option was given runs besides these.
     std::vector<std::string> sensors;
+    // What the answer will be about, "" for everything; not set where nobody asks (the live mode). Sources that run only
+    // for a topic run for it.
+    std::optional<std::string> topic;
+    // Those of them that run besides, by name.
+    std::vector<std::string> besides;
     StartOptions start;
     std::size_t memory_bytes = 64u << 20;  // of all tables of rows together
     std::uint64_t sliding_window_ns = 0;   // 0: an answer looks at everything since the start

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "base/units.h"
+#include "cli/bpf_programs.h"
 #include "cli/command.h"
 #include "waggle/verifier.h"
 
@@ -101,9 +102,18 @@ int run_bpf(const Options& options) {
     if (options.words.size() == 1 && options.words[0] == "verify")
         return fail(
             {"which object is to be verified? Write: waggle bpf verify FILE.bpf.o", ErrorKind::usage});
-    return fail({fmt::format("waggle bpf has no \"{}\"; there is: waggle bpf verify FILE.bpf.o",
-                             escape_control(options.words.empty() ? "" : options.words[0])),
-                 ErrorKind::usage});
+    if (options.words.size() == 1 && options.words[0] == "list") return bpf_list(options);
+    if (options.words.size() == 1 && options.words[0] == "top") return bpf_top(options);
+    if (options.words.size() == 2 && options.words[0] == "explain")
+        return bpf_explain(options.words[1], options);
+    if (options.words.size() == 1 && options.words[0] == "explain")
+        return fail(
+            {"which program is to be explained? Write its number: waggle bpf explain ID", ErrorKind::usage});
+    return fail(
+        {fmt::format(
+             "waggle bpf has no \"{}\"; there are: waggle bpf list, top, explain ID, verify FILE.bpf.o",
+             escape_control(options.words.empty() ? "" : options.words[0])),
+         ErrorKind::usage});
 }
 
 }  // namespace waggle::cli

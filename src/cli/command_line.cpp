@@ -161,7 +161,7 @@ const std::vector<Command>& all_commands() {
          "[TOPIC] [-- COMMAND...]",
          "Watch, then say what is wrong and why.",
          and_sources({"--for", "--output", "--long", "--show-query", "--record", "--memory", "--language"}),
-         {"drops", "disk", "process", "command"},
+         {"drops", "disk", "process", "bpf", "command"},
          true,
          0,
          1,
@@ -228,11 +228,13 @@ const std::vector<Command>& all_commands() {
          1,
          run_probe},
         {"bpf",
-         "verify FILE",
-         "What the kernel's verifier says of each program of a BPF object: its counts, or why it is refused "
-         "and what fixes it.",
-         {"--output"},
-         {"verify"},
+         "list | top | explain ID | verify FILE",
+         "The BPF programs of this machine: whose they are and where they are attached, what each costs, "
+         "what one sees, "
+         "calls and can change. Or what the kernel's verifier says of each program of an object, and what "
+         "fixes it.",
+         and_sources({"--for", "--output", "--sort", "--rows", "--language"}, {"bpf_program"}),
+         {"list", "top", "explain", "verify"},
          true,
          1,
          2,

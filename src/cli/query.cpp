@@ -158,6 +158,11 @@ int run_query(const Options& options) {
     if (asked.empty()) {
         if (!watched.all && watched.tables.empty()) return ask_facts(session, options, *uses);
         if (auto may = check_privilege(); !may) return fail(may.error());
+        for (const Source* source : agent::sources())
+            if (std::ranges::any_of(watched.tables, [&](const std::string& table) {
+                    return has_table(source->schemas, table);
+                }))
+                wanted->besides.emplace_back(source->name);
         if (auto sources = session.watch(*wanted); !sources) return fail(sources.error());
     }
     return ask_sensors(session, options, *uses, watched);

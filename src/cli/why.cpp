@@ -94,8 +94,9 @@ Result<Watched> watch(const Options& options, const std::string& topic, const st
                       bool only_records) {
     // A wrong word is said at once, not after the sensors started.
     if (auto known = check_topic(topic); !known) return known.error();
-    const Result<agent::SessionOptions> wanted = session_options(options, {}, Mode::aggregate);
+    Result<agent::SessionOptions> wanted = session_options(options, {}, Mode::aggregate);
     if (!wanted) return wanted.error();
+    wanted->topic = topic;
     Result<std::unique_ptr<agent::Session>> started = start_session(*wanted);
     if (!started) return started.error();
     agent::Session& session = **started;

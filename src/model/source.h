@@ -118,6 +118,9 @@ struct Source {
     std::span<const SourceOption> options = {};
     // The option that asks for it. Where there is one, it runs only where that was given.
     const SourceOption* asked_by = nullptr;
+    // The topic that it runs for, where others pay while it runs: only where it is named, or where this topic or all are
+    // asked about. Empty: always.
+    std::string_view only_for = {};
     // SQL over its tables and `window`, for `waggle top`: the busiest, most first. And one row of named
     // figures for the live screen, rates per second. Empty where it has none.
     std::string_view top_query = {};

@@ -7,8 +7,6 @@
 namespace waggle::explain {
 namespace {
 
-using std::chrono::steady_clock;
-
 struct VirtualTable : sqlite3_vtab {
     const RelationTable* table;
 };
@@ -122,10 +120,7 @@ int filter(sqlite3_vtab_cursor* base, int wanted_column, const char*, int argc, 
     };
     if (relation.read_when_opened()) {
         const CostMeter::Span measured(*table.meter, relation.schema().name, CLOCK_PROCESS_CPUTIME_ID);
-        const auto began = steady_clock::now();
-        cursor->rows = open();
-        if (*table.deadline != steady_clock::time_point::max())
-            *table.deadline += steady_clock::now() - began;
+        cursor->rows = table.time->leave_out(open);
     } else {
         cursor->rows = open();
     }

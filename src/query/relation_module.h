@@ -3,7 +3,6 @@
 // the statement asks for.
 #pragma once
 
-#include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +11,7 @@
 #include "model/found_rows.h"
 #include "model/table.h"
 #include "query/cost_meter.h"
+#include "query/query_time.h"
 
 struct sqlite3;
 struct sqlite3_context;
@@ -40,8 +40,7 @@ struct RelationTable {
     Lookup lookup;
     std::vector<Column> columns;
     CostMeter* meter;  // of what opening reads from the system
-    // When the query that runs is ended; what opening reads from the system is no time of its own.
-    std::chrono::steady_clock::time_point* deadline;
+    QueryTime* time;   // of the query that runs
 
     std::string declaration() const;
 };

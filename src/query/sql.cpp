@@ -15,8 +15,6 @@
 namespace waggle::explain {
 namespace {
 
-using std::chrono::steady_clock;
-
 constexpr sqlite3_int64 most_sqlite_memory = 256ll << 20;  // of the whole process; sorting and grouping
 constexpr int operations_between_looks = 2000;             // at the clock, some 50 us
 
@@ -83,7 +81,7 @@ Result<void> Sql::add(const Relation& relation, const Lookup& lookup) {
         if (auto dropped = state_->run("DROP TABLE " + quoted); !dropped) return dropped;
     state_->tables[name] = std::make_unique<RelationTable>(
         RelationTable{&relation, dynamic_cast<const FindsRows*>(&relation), lookup, columns_of(schema),
-                      &state_->meter, &state_->deadline});
+                      &state_->meter, &state_->time});
     auto made = state_->run("CREATE VIRTUAL TABLE " + quoted + " USING relation");
     if (!made) {
         state_->tables.erase(name);
@@ -200,7 +198,7 @@ Result<ResultSet> Sql::query(std::string_view sql, std::span<const Parameter> pa
         const char* name = sqlite3_column_name(statement, i);
         result.columns.push_back({name ? name : "", unit_of_name(name ? name : "")});
     }
-    state_->begin_time();
+    state_->time.begin(state_->time_limit);
     std::size_t bytes = 0;
     int rc = SQLITE_ROW;
     while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
@@ -215,7 +213,7 @@ Result<ResultSet> Sql::query(std::string_view sql, std::span<const Parameter> pa
             bytes += sizeof(Cell) + row.back().text.size();
         }
     }
-    state_->end_time();
+    state_->time.end();
     if (rc != SQLITE_DONE && rc != SQLITE_ROW) return state_->explain_error(sql, rc);
     return result;
 }

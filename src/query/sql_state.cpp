@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <ctime>
 
 #include "base/nearest.h"
 #include "base/text.h"
@@ -15,10 +14,6 @@
 
 namespace waggle::explain {
 namespace {
-
-using std::chrono::steady_clock;
-
-constexpr int most_waiting = 6;  // times as long may pass as the query may work
 
 constexpr std::size_t most_kept_statements = 64;  // besides those that keep() names
 
@@ -33,14 +28,6 @@ bool ends_statement(std::string_view rest) {
     for (const SqlToken& token : sql_tokens(rest))
         if (token.text != ";") return false;
     return true;
-}
-
-// What this thread had of a processor: on a machine that is too busy, which is when people ask, a query waits longer than it
-// works.
-std::chrono::nanoseconds processor_time() {
-    timespec now{};
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
 }
 
 }  // namespace
@@ -87,20 +74,7 @@ int Sql::State::authorize(void* self, int action, const char* first, const char*
     }
 }
 
-void Sql::State::begin_time() {
-    deadline = processor_time() + time_limit;
-    latest = steady_clock::now() + time_limit * most_waiting;
-}
-
-void Sql::State::end_time() {
-    deadline = std::chrono::nanoseconds::max();
-    latest = steady_clock::time_point::max();
-}
-
-int Sql::State::look_at_clock(void* self) {
-    const State& state = *static_cast<State*>(self);
-    return processor_time() >= state.deadline || steady_clock::now() >= state.latest;
-}
+int Sql::State::look_at_clock(void* self) { return static_cast<State*>(self)->time.is_over(); }
 
 Result<void> Sql::State::run(const std::string& sql) {
     guarded = false;

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "query/held_table.h"
+#include "query/query_time.h"
 #include "query/relation_module.h"
 #include "query/sql.h"
 
@@ -57,8 +58,7 @@ struct Sql::State final : RelationTables, HeldTables {
     std::uint64_t asked = 0;
     CostMeter meter;
     std::chrono::milliseconds time_limit{5000};
-    std::chrono::nanoseconds deadline = std::chrono::nanoseconds::max();  // by processor_time()
-    std::chrono::steady_clock::time_point latest = std::chrono::steady_clock::time_point::max();
+    QueryTime time;
     std::optional<std::size_t> error_offset;
 
     State() = default;
@@ -83,9 +83,6 @@ struct Sql::State final : RelationTables, HeldTables {
 
     static int authorize(void* self, int action, const char* first, const char* second, const char*,
                          const char*);
-    // Between these two a query is ended that takes too long.
-    void begin_time();
-    void end_time();
     static int look_at_clock(void* self);
 
     Result<Statement> prepare(std::string_view sql);

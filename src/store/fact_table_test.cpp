@@ -105,7 +105,7 @@ TEST_F(FactTableTest, a_reading_that_is_late_covers_the_longer_time) {
     } clock;
     auto fact = std::make_unique<ScriptedFact>();
     fact->now = {{1, 100}};
-    FactTable table(std::move(fact), &clock);
+    FactTable table(std::move(fact), nullptr, &clock);
     clock.now_ns = 1'500'000'000;
     table.begin_moment(1'000'000'000, 0);
     table.read();

@@ -129,6 +129,16 @@ mount_at() {
     mount "$2" "$LAB_STATE/$1"
     value "$1" "$LAB_STATE/$1"
 }
+# memory_at NAME SIZE [full]: a file system in memory at $NAME; "full": with a file that fills it, and then read only.
+memory_at() {
+    mkdir -p "$LAB_STATE/$1"
+    remember mount "$LAB_STATE/$1"
+    mount -t tmpfs -o "size=$2" tmpfs "$LAB_STATE/$1"
+    value "$1" "$LAB_STATE/$1"
+    [[ ${3:-} == full ]] || return 0
+    dd if=/dev/zero of="$LAB_STATE/$1/all" bs=64K status=none 2> /dev/null || true
+    mount -o remount,ro "$LAB_STATE/$1"
+}
 # control_group NAME CONTROLLER: a group whose CONTROLLER can be set; $NAME is its folder, $NAME_version 1 or 2. Controller
 # "none": any group of version 2.
 control_group() {
@@ -168,6 +178,14 @@ start() {
     setsid timeout -s KILL "$LAB_LIFE" "$@" > "$LAB_STATE/$key.log" 2>&1 < /dev/null &
     value "pid_$key" "$!"
     disown
+}
+# start_tracing KEY COMMAND...: the same where the kernel's tracepoints are to be found; where no trace file system is mounted,
+# one is for this process alone.
+start_tracing() {
+    local key=$1
+    shift
+    start "$key" unshare --mount bash -c \
+        '[[ -e /sys/kernel/tracing/events ]] || mount -t tracefs trace /sys/kernel/tracing; exec "$@"' tracing "$@"
 }
 # later SECONDS COMMAND...: that much after now, in the background. COMMAND may be a function of inject.
 later() {

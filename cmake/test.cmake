@@ -7,7 +7,7 @@ find_package(GTest REQUIRED)
 function(waggle_add_test name label timeout)
   cmake_parse_arguments(arg "" "" "SOURCES;LINKS" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
-  target_link_libraries(${name} PRIVATE ${arg_LINKS} GTest::gmock GTest::gtest_main waggle_flags)
+  target_link_libraries(${name} PRIVATE ${arg_LINKS} fmt::fmt GTest::gmock GTest::gtest_main waggle_flags)
   # A test's own code is compiled soon, not made fast: half of a build's time. What it tests is as it is released.
   set(level -O1)
   if(label STREQUAL unit OR WAGGLE_SANITIZE)

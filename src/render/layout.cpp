@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "render/layout.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <numeric>
 
@@ -11,6 +13,13 @@ constexpr std::size_t gap = 2;           // between columns
 constexpr std::size_t least_column = 8;  // a text is not cut below this
 
 bool begins_character(char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }
+
+// Half of an address is no address.
+bool is_address(const std::string& text) {
+    in6_addr parsed;
+    return ::inet_pton(AF_INET6, text.c_str(), &parsed) == 1 ||
+           ::inet_pton(AF_INET, text.c_str(), &parsed) == 1;
+}
 
 // One value a line: "name  value".
 std::string lay_out_upright(const Columns& columns, std::size_t indent, std::size_t width, bool color) {
@@ -116,10 +125,14 @@ std::vector<std::string> wrap(std::string_view text, std::size_t width) {
 std::string lay_out(const Columns& columns, std::size_t indent, std::size_t width, bool color) {
     const std::size_t count = columns.head.size();
     if (count == 0) return {};
-    std::vector<std::size_t> widths(count);
+    std::vector<std::size_t> widths(count), least(count);
     for (std::size_t i = 0; i < count; ++i) {
         widths[i] = display_width(columns.head[i]);
-        for (const auto& row : columns.rows) widths[i] = std::max(widths[i], display_width(row[i]));
+        least[i] = std::max(least_column, widths[i]);
+        for (const auto& row : columns.rows) {
+            widths[i] = std::max(widths[i], display_width(row[i]));
+            if (is_address(row[i])) least[i] = std::max(least[i], display_width(row[i]));
+        }
     }
     const auto total = [&] {
         return std::accumulate(widths.begin(), widths.end(), indent + gap * (count - 1));
@@ -128,8 +141,7 @@ std::string lay_out(const Columns& columns, std::size_t indent, std::size_t widt
     while (total() > width) {
         std::size_t widest = count;
         for (std::size_t i = 0; i < count; ++i)
-            if (!columns.right[i] && widths[i] > std::max(least_column, display_width(columns.head[i])) &&
-                (widest == count || widths[i] > widths[widest]))
+            if (!columns.right[i] && widths[i] > least[i] && (widest == count || widths[i] > widths[widest]))
                 widest = i;
         if (widest == count) return lay_out_upright(columns, indent, width, color);
         --widths[widest];

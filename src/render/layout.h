@@ -22,7 +22,8 @@ std::string pad_right(std::string_view text, std::size_t width);
 // Lines of at most `width` cells, broken at blanks, but never before a %; a longer word stands alone.
 std::vector<std::string> wrap(std::string_view text, std::size_t width);
 
-// A table of texts: `right[i]` aligns column i to the right and keeps it whole. The first row is the head.
+// A table of texts: `right[i]` aligns column i to the right and keeps it whole; IP addresses are kept whole too. Where it
+// does not fit, each value has a line of its own. The first row is the head.
 // Every line begins with `indent` blanks.
 struct Columns {
     std::vector<std::string> head;

@@ -50,6 +50,23 @@ TEST(Layout, a_table_too_wide_for_its_numbers_stands_upright) {
               " second  2\n");
 }
 
+TEST(Layout, an_address_is_never_cut) {
+    const Columns columns{
+        {"source", "what"}, {false, false}, {{"2001:db8:5c7::2c", "a long text beside it"}}};
+    EXPECT_EQ(lay_out(columns, 0, 28, false),
+              "source            what\n"
+              "2001:db8:5c7::2c  a long t..\n");
+    EXPECT_EQ(lay_out(columns, 0, 24, false),
+              "source  2001:db8:5c7::2c\n"
+              "what    a long text beside\n"
+              "        it\n");
+    const Columns named{
+        {"source", "what"}, {false, false}, {{"printer.example.com", "a long text beside it"}}};
+    EXPECT_EQ(lay_out(named, 0, 24, false),
+              "source       what\n"
+              "printer.e..  a long te..\n");
+}
+
 TEST(Layout, paints_only_where_colour_is_wanted) {
     EXPECT_EQ(paint("x", Paint::red, false), "x");
     EXPECT_EQ(paint("x", Paint::red, true), "\x1b[1;31mx\x1b[0m");

@@ -42,7 +42,7 @@ std::string render_explained(const Explained& explained, const TerminalStyle& st
 std::string render_explanation(const explain::Explanation& explanation, const TerminalStyle& style);
 
 // Aligned columns with a head line, numbers to the right, in the units their names tell. Text that does not
-// fit is cut with "..", numbers never are: a table too wide for them becomes a line for each value.
+// fit is cut with "..", numbers and addresses never are: a table too wide for them becomes a line for each value.
 std::string render_result(const explain::ResultSet& result, const TerminalStyle& style);
 
 struct HistogramLines {

@@ -13,6 +13,7 @@
 namespace waggle::agent {
 namespace {
 
+const std::string forwarding_of_ipv6 = "net.ipv6.conf.all.forwarding";  // for all devices together
 // Other rules say these (no listener, slow readers, full accept queues), or netfilter's judge does.
 constexpr std::string_view told_elsewhere[] = {"NETFILTER_DROP", "NO_SOCKET", "SOCKET_RCVBUFF",
                                                "TCP_LISTEN_OVERFLOW", "SOCKET_BACKLOG"};
@@ -188,6 +189,7 @@ class OtherJudge {
         if (reason == "IP_RPFILTER") return name_rp_filter(cause, first);
         if (reason == "IP_INADDRERRORS" && function == "ip_error")
             return name_forwarding(cause, group, first);
+        if (function == "ip6_forward" && !forwards_ipv6(first)) return name_forwarding(cause, group, first);
         if (reason == "IP_LOCALNET") return name_localnet(cause, group, first);
         if (reason == "XDP" || function.find("xdp") != std::string::npos)
             return name_program(cause, first, "xdp", "xdp");
@@ -213,16 +215,23 @@ class OtherJudge {
         return found == sysctls_.end() ? std::nullopt : std::optional(found->second);
     }
 
-    // For this reason there the kernel drops only what is for another machine and came by a device that does not
-    // forward. Of all devices together net.ipv4.ip_forward tells; where it is 1, it is the device's own.
+    // The first thing the kernel asks in ip6_forward; where it does not forward, it drops all there.
+    bool forwards_ipv6(const Drop& drop) const {
+        return setting(drop.netns, forwarding_of_ipv6) != 0 ||
+               setting(drop.netns, "net.ipv6.conf." + drop.device + ".force_forwarding").value_or(0) != 0;
+    }
+
+    // What is for another machine and came by a device that does not forward: for this reason there the kernel drops
+    // nothing else. Of all devices together one setting tells; where that of IPv4 is 1, it is the device's own.
     bool name_forwarding(DropCause& cause, const DropGroup& group, const Drop& first) const {
         if (first.device.empty()) return false;
-        const std::string every = "net.ipv4.ip_forward";
+        const bool ipv6 = first.function() == "ip6_forward";
+        const std::string every = ipv6 ? forwarding_of_ipv6 : "net.ipv4.ip_forward";
         const std::string own = "net.ipv4.conf." + first.device + ".forwarding";
         cause["kind"] = "forwarding off";
         // Whoever has the port here is not meant.
         for (const char* owner : {"pid", "comm", "exe", "listens"}) cause.erase(owner);
-        cause["sysctl"] = setting(first.netns, every) == 0 ? every : own;
+        cause["sysctl"] = ipv6 || setting(first.netns, every) == 0 ? every : own;
         cause["sysctl_value"] = "0";
         std::string onward;
         bool beside = true;  // on the network of that device itself, behind no router

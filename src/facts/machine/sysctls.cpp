@@ -235,8 +235,14 @@ class Sysctls final : public NamespaceFact {
                 emit(netns.inode, name, host->second, sink);
             }
         }
-        for (const std::string& name : rp_filters())
-            if (settings.read(name, value)) emit(netns.inode, name, value, sink);
+        for (const std::string& device : devices()) {
+            if (const std::string name = "net.ipv4.conf." + device + ".rp_filter"; settings.read(name, value))
+                emit(netns.inode, name, value, sink);
+            // From 6.17 on; nearly nowhere set.
+            if (const std::string name = "net.ipv6.conf." + device + ".force_forwarding";
+                settings.read(name, value) && value != "0")
+                emit(netns.inode, name, value, sink);
+        }
         return {};
     }
 
@@ -250,8 +256,8 @@ class Sysctls final : public NamespaceFact {
         sink(Row(sysctl_schema, record_.finish()));
     }
 
-    // net.ipv4.conf.DEVICE.rp_filter of every device: with "all" the stricter of the two holds.
-    std::vector<std::string> rp_filters() const {
+    // What has settings of its own: of rp_filter the stricter holds, the device's or that of "all".
+    std::vector<std::string> devices() const {
         std::vector<std::string> names;
         std::error_code wrong;
         for (const auto& entry :
@@ -259,7 +265,7 @@ class Sysctls final : public NamespaceFact {
             const std::string device = entry.path().filename();
             // A dot in a device's name is a slash to sysctl, and such a name is not looked up here.
             if (device != "all" && device != "default" && device.find('.') == std::string::npos)
-                names.push_back("net.ipv4.conf." + device + ".rp_filter");
+                names.push_back(device);
         }
         std::sort(names.begin(), names.end());
         return names;

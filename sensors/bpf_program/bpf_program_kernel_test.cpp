@@ -173,10 +173,11 @@ TEST(BpfProgramKernel, maps_are_told_with_their_fill_where_the_kernel_counts_it)
             ::bpf_map_update_elem(set.let_go.get(), &key, &value, BPF_ANY);
         }
         // r1 = map; r0 = 0; exit
-        set.held = load(
-            BPF_PROG_TYPE_SOCKET_FILTER, "painter",
-            {insn(BPF_LD | BPF_DW | BPF_IMM, 1, BPF_PSEUDO_MAP_FD, 0, set.let_go.get()), insn(0, 0, 0, 0, 0),
-             insn(BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 0), insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)});
+        set.held =
+            load(BPF_PROG_TYPE_SOCKET_FILTER, "painter",
+                 // A number in two halves: BPF_LD and BPF_IMM are 0.
+                 {insn(BPF_DW, 1, BPF_PSEUDO_MAP_FD, 0, set.let_go.get()), insn(0, 0, 0, 0, 0),
+                  insn(BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 0), insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)});
         if (set.held) set.id = id_of(set.held.get());
         return set;
     });

@@ -36,7 +36,7 @@ inline std::vector<bpf_insn> loop_for(std::uint32_t pid, int rounds) {
             insn(BPF_ALU64 | BPF_RSH | BPF_K, 0, 0, 0, 32),
             insn(BPF_JMP | BPF_JNE | BPF_K, 0, 0, 3, static_cast<int>(pid)),
             insn(BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 0),
-            insn(BPF_ALU64 | BPF_ADD | BPF_K, 0, 0, 0, 1),
+            insn(BPF_ALU64 | BPF_ADD, 0, 0, 0, 1),  // BPF_K, a number, is 0
             insn(BPF_JMP | BPF_JLT | BPF_K, 0, 0, -2, rounds),
             insn(BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 0),
             insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)};

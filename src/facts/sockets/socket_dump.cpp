@@ -139,11 +139,10 @@ Result<void> dump_tcp(Netlink& sock_diag, std::uint32_t states, const SocketVisi
     request.idiag_states = states;
     SocketState socket;
     bool any = false;
-    const auto dumped =
-        sock_diag.dump(TCPDIAG_GETSOCK, bytes_of(request), [&](const NetlinkMessage& message) {
-            any = true;
-            if (parse_socket("tcp", message.body, socket)) visit(socket);
-        });
+    auto dumped = sock_diag.dump(TCPDIAG_GETSOCK, bytes_of(request), [&](const NetlinkMessage& message) {
+        any = true;
+        if (parse_socket("tcp", message.body, socket)) visit(socket);
+    });
     if (dumped || any) return dumped;
     return dump_families(sock_diag, IPPROTO_TCP, states, visit);
 }

@@ -13,19 +13,13 @@ Result<void> NamespaceFact::read(const RowSink& sink) {
 Result<void> NamespaceFact::begin(std::span<const NetworkNamespace>, const RowSink&) { return {}; }
 Result<void> NamespaceFact::end(const RowSink&, Result<void> so_far) { return so_far; }
 
-void read_facts(std::span<FactReading> due, NamespaceTour& tour) {
-    std::vector<FactReading*> on_tour;
-    const auto note = [](FactReading& reading, const Result<void>& result) {
-        if (!result && reading.result) reading.result = result;
-    };
-    for (FactReading& reading : due) {
-        reading.result = {};
-        if (reading.fact->by_namespace())
-            on_tour.push_back(&reading);
-        else
-            reading.result = reading.fact->read(reading.sink);
-    }
-    if (on_tour.empty()) return;
+namespace {
+
+void note(FactReading& reading, const Result<void>& result) {
+    if (!result && reading.result) reading.result = result;
+}
+
+void read_on_tour(const std::vector<FactReading*>& on_tour, NamespaceTour& tour) {
     for (FactReading* reading : on_tour)
         note(*reading, reading->fact->by_namespace()->begin(tour.namespaces(), reading->sink));
     std::vector<FactReading*> entering = on_tour;
@@ -41,6 +35,20 @@ void read_facts(std::span<FactReading> due, NamespaceTour& tour) {
             });
     for (FactReading* reading : on_tour)
         reading->result = reading->fact->by_namespace()->end(reading->sink, std::move(reading->result));
+}
+
+}  // namespace
+
+void read_facts(std::span<FactReading> due, NamespaceTour& tour) {
+    std::vector<FactReading*> on_tour;
+    for (FactReading& reading : due) {
+        reading.result = {};
+        if (reading.fact->by_namespace()) on_tour.push_back(&reading);
+    }
+    if (!on_tour.empty()) read_on_tour(on_tour, tour);
+    // After the tour: what is gone is told by what is there now, as of firewall rules.
+    for (FactReading& reading : due)
+        if (!reading.fact->by_namespace()) reading.result = reading.fact->read(reading.sink);
 }
 
 }  // namespace waggle::facts

@@ -65,8 +65,8 @@ struct FactReading {
     Result<void> result;
 };
 
-// Reads all that are due. Those of network namespaces go on one tour together: each namespace is entered once. What one
-// of them cannot read is no matter to the others.
+// Reads all that are due. Those of network namespaces go on one tour together: each namespace is entered once; the
+// others are read after it. What one of them cannot read is no matter to the others.
 void read_facts(std::span<FactReading> due, NamespaceTour& tour);
 
 // Every fact this build has, in the order of the documentation.

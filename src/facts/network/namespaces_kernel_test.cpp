@@ -67,6 +67,29 @@ TEST(NamespacesKernel, one_moment_enters_each_namespace_once_however_many_facts_
     EXPECT_FALSE(entries.contains(tour.namespaces().front().inode)) << "the reader is in its own already";
 }
 
+// A rule that is gone is told by the rules that are there: they are read first, in whatever order the facts are named.
+TEST(NamespacesKernel, what_is_of_no_namespace_is_read_after_the_tour) {
+    class LateFact final : public Fact {
+      public:
+        explicit LateFact(const BrokenFact& toured) : toured_(toured) {}
+        const Schema& schema() const override { return empty_schema; }
+        Result<void> read(const RowSink&) override {
+            tries_seen = toured_.tries;
+            return {};
+        }
+        int tries_seen = 0;
+
+      private:
+        const BrokenFact& toured_;
+    };
+    BrokenFact toured;
+    LateFact late(toured);
+    NamespaceTour tour;
+    std::vector<FactReading> due = {{&late, [](const Row&) {}, {}}, {&toured, [](const Row&) {}, {}}};
+    read_facts(due, tour);
+    EXPECT_GT(late.tries_seen, 0);
+}
+
 TEST(NamespacesKernel, a_moment_lists_the_namespaces_once) {
     NamespaceTour tour;
     const std::size_t before = tour.namespaces().size();

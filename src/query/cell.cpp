@@ -54,6 +54,7 @@ Unit unit_of_name(std::string_view column) {
                column[column.size() - ending.size() - 1] == '_';
     };
     const auto any = [&](auto... endings) { return (ends(endings) || ...); };
+    if (ends("run_time_ns")) return Unit::nanoseconds;  // the kernel's word for how long a BPF program ran
     // Moments of a clock are no durations: 93 days since the machine started say nothing.
     if (any("time_ns", "start_ns", "from_ns", "to_ns", "realtime_ns")) return Unit::identifier;
     if (ends("ns")) return Unit::nanoseconds;

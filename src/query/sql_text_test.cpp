@@ -38,6 +38,7 @@ TEST(SqlText, writes_values_that_read_back_exactly) {
 TEST(SqlText, knows_units_by_the_ends_of_names) {
     EXPECT_EQ(unit_of_name("device_ns"), Unit::nanoseconds);
     EXPECT_EQ(unit_of_name("time_ns"), Unit::identifier);
+    EXPECT_EQ(unit_of_name("run_time_ns"), Unit::nanoseconds);
     EXPECT_EQ(unit_of_name("bytes"), Unit::bytes);
     EXPECT_EQ(unit_of_name("read_bytes_per_second"), Unit::bytes_per_second);
     EXPECT_EQ(unit_of_name("drops_per_second"), Unit::per_second);

@@ -14,6 +14,8 @@
 #include <cstring>
 #include <set>
 
+#include "base/descriptor.h"
+#include "engine/attach/perf_events.h"
 #include "engine/support/owned_btf.h"
 #include "waggle/owned_fd.h"
 
@@ -111,34 +113,12 @@ std::string cgroup_path_of(std::uint64_t id) {
         std::memcpy(handle->f_handle, &id, sizeof id);
         const OwnedFd group(::open_by_handle_at(top.get(), handle, O_RDONLY | O_CLOEXEC));
         if (!group) continue;
-        char path[PATH_MAX];
-        const ssize_t length =
-            ::readlink(fmt::format("/proc/self/fd/{}", group.get()).c_str(), path, sizeof path);
-        if (length <= 0) continue;
-        std::string out(path, static_cast<std::size_t>(length));
+        std::string out = path_of_descriptor(group.get());
+        if (out.empty()) continue;
         if (out.starts_with(root)) out.erase(0, std::strlen(root));
         return out.empty() ? "/" : out;
     }
     return fmt::format("number {}", id);
-}
-
-std::string software_event(std::uint64_t config) {
-    static constexpr std::string_view names[] = {
-        "cpu-clock",        "task-clock",   "page-faults",  "context-switches",
-        "cpu-migrations",   "minor-faults", "major-faults", "alignment-faults",
-        "emulation-faults", "dummy",        "bpf-output",   "cgroup-switches"};
-    return config < std::size(names) ? std::string(names[config]) : fmt::format("software event {}", config);
-}
-std::string hardware_event(std::uint64_t config) {
-    static constexpr std::string_view names[] = {
-        "cycles",        "instructions", "cache-references",        "cache-misses",           "branches",
-        "branch-misses", "bus-cycles",   "stalled-cycles-frontend", "stalled-cycles-backend", "ref-cycles"};
-    return config < std::size(names) ? std::string(names[config]) : fmt::format("hardware event {}", config);
-}
-std::string event_name(std::uint32_t type, std::uint64_t config) {
-    if (type == PERF_TYPE_SOFTWARE) return software_event(config);
-    if (type == PERF_TYPE_HARDWARE) return hardware_event(config);
-    return fmt::format("event {} of type {}", config, type);
 }
 
 std::string with_offset(std::string name, std::uint64_t offset) {
@@ -150,7 +130,7 @@ void name_event(const LinkInfo& info, const char* text, ProgramHook& hook) {
                                                  "kretprobe", "tracepoint", "sample"};
     if (info.event.type == 0 || info.event.type >= std::size(kinds)) return;  // 0: before 6.6
     hook.kind = kinds[info.event.type];
-    hook.hook = hook.kind == "sample"       ? event_name(info.event.length, info.event.name)
+    hook.hook = hook.kind == "sample"       ? kernel::perf_event_name(info.event.length, info.event.name)
                 : hook.kind == "tracepoint" ? text
                                             : with_offset(text, info.event.offset);
 }
@@ -190,7 +170,7 @@ ProgramHook of_event(const bpf_holder& holder) {
         unit == "task_clock" || (software && holder.event_config == PERF_COUNT_SW_TASK_CLOCK);
     hook.hook = cpu_clock    ? "cpu-clock"
                 : task_clock ? "task-clock"
-                             : event_name(holder.event_type, holder.event_config);
+                             : kernel::perf_event_name(holder.event_type, holder.event_config);
     if (holder.event_period && (cpu_clock || task_clock) && !holder.event_is_frequency)
         hook.hook += fmt::format("@{}", (1'000'000'000 + holder.event_period / 2) / holder.event_period);
     else if (holder.event_period)

@@ -12,28 +12,10 @@
 #include <cstring>
 
 #include "bpf_program.skel.h"
+#include "engine/object/iterator_records.h"
 
 namespace waggle::sensors {
 namespace {
-
-// All that one pass of an iterator writes, as records of one kind.
-template <class Record>
-std::vector<Record> pass_of(const Object& object, std::string_view program) {
-    std::vector<Record> out;
-    const Result<OwnedFd> pass = object.iterate(program);
-    if (!pass) return out;
-    std::vector<std::byte> all;
-    std::byte chunk[16384];
-    for (;;) {
-        const ssize_t got = ::read(pass->get(), chunk, sizeof chunk);
-        if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-        if (got <= 0) break;
-        all.insert(all.end(), chunk, chunk + got);
-    }
-    for (std::size_t at = 0; at + sizeof(Record) <= all.size(); at += sizeof(Record))
-        out.push_back(load<Record>(all, at));
-    return out;
-}
 
 // An event of our own that never counts: its descriptor is of the kind that is looked for.
 OwnedFd idle_event() {
@@ -127,21 +109,24 @@ Result<void> KernelPasses::learn() {
     (**known)[0] = static_cast<std::uint32_t>(*program);
     (**known)[1] = static_cast<std::uint32_t>(link.get());
     (**known)[2] = static_cast<std::uint32_t>(event.get());
-    pass_of<bpf_holder>(object_, "on_file");
+    kernel::records_of_pass<bpf_holder>(object_, "on_file");
     // Other files will have these numbers.
     for (int i = 0; i < 3; ++i) (**known)[i] = UINT32_MAX;
     return {};
 }
 
 std::vector<bpf_holder> KernelPasses::holders() const {
-    std::vector<bpf_holder> out = pass_of<bpf_holder>(object_, "on_file");
+    std::vector<bpf_holder> out =
+        kernel::records_of_pass<bpf_holder>(object_, "on_file").value_or(std::vector<bpf_holder>());
     std::ranges::stable_sort(out, {}, &bpf_holder::pid);
     return out;
 }
 
 std::map<std::uint32_t, std::int64_t> KernelPasses::fills() const {
     std::map<std::uint32_t, std::int64_t> out;
-    for (const bpf_map_fill& fill : pass_of<bpf_map_fill>(object_, "on_map")) out[fill.id] = fill.entries;
+    const auto fills = kernel::records_of_pass<bpf_map_fill>(object_, "on_map");
+    if (fills)
+        for (const bpf_map_fill& fill : *fills) out[fill.id] = fill.entries;
     return out;
 }
 

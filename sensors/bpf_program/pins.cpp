@@ -2,16 +2,16 @@
 #include "sensors/bpf_program/pins.h"
 
 #include <bpf/bpf.h>
-#include <fmt/core.h>
 #include <mntent.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/descriptor.h"
 #include "waggle/owned_fd.h"
 
 namespace waggle::sensors {
@@ -29,10 +29,7 @@ std::vector<std::string> bpf_file_systems() {
 std::uint32_t program_at(const std::string& path) {
     const OwnedFd fd(::bpf_obj_get(path.c_str()));
     if (!fd) return 0;
-    char target[64];
-    const ssize_t length =
-        ::readlink(fmt::format("/proc/self/fd/{}", fd.get()).c_str(), target, sizeof target);
-    const std::string_view kind(target, length > 0 ? static_cast<std::size_t>(length) : 0);
+    const std::string kind = path_of_descriptor(fd.get());
     if (kind == "anon_inode:bpf-prog") {
         bpf_prog_info info{};
         __u32 size = sizeof info;

@@ -45,10 +45,7 @@ std::string name_of(const char* name, std::uint32_t number) {
 // The kernel memory of an object that we have open.
 std::uint64_t memory_of(int fd) {
     const auto text = read_file(fmt::format("/proc/self/fdinfo/{}", fd), 4096);
-    if (!text) return 0;
-    const std::size_t at = text->find("memlock:\t");
-    return at == std::string::npos ? 0
-                                   : facts::number_of<std::uint64_t>(std::string_view(*text).substr(at + 9));
+    return text ? facts::number_behind<std::uint64_t>(*text, "memlock:") : 0;
 }
 
 std::string_view text_in(const char (&name)[BPF_OBJ_NAME_LEN]) {

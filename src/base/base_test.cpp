@@ -2,7 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/descriptor.h"
 #include "base/protocols.h"
+#include "base/put.h"
 #include "base/shell.h"
 #include "base/tcp_flags.h"
 #include "base/text.h"
@@ -135,6 +137,23 @@ TEST(ShellLines, are_no_lines_in_which_a_shell_does_more) {
     for (const char* line :
          {"", "a; b", "a $(b)", "a > b", "a 'b", "a  b", "a &", "a \"b\"", "~/a", "$'\\x4"})
         EXPECT_FALSE(words_of_shell_line(line)) << line;
+}
+
+TEST(Numbers, are_found_behind_their_key) {
+    constexpr std::string_view text = "pos:\t0\nmnt_id:\t31\nmemlock:  8192\n";
+    EXPECT_EQ(facts::number_behind(text, "\nmnt_id:"), 31);
+    EXPECT_EQ(facts::number_behind<std::uint64_t>(text, "memlock:"), 8192u);
+    EXPECT_EQ(facts::number_behind(text, "ino:"), 0);
+    EXPECT_EQ(facts::number_behind("memlock:", "memlock:"), 0);
+}
+
+TEST(Descriptors, are_named_as_the_kernel_names_them) {
+    EXPECT_EQ(path_of_descriptor(-1), "");
+    int ends[2];
+    ASSERT_EQ(::pipe(ends), 0);
+    EXPECT_THAT(path_of_descriptor(ends[0]), testing::StartsWith("pipe:["));
+    ::close(ends[0]);
+    ::close(ends[1]);
 }
 
 TEST(Results, carry_a_value_or_a_reason) {

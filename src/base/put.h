@@ -23,4 +23,14 @@ T number_of(std::string_view text) {
     return value;
 }
 
+// The number behind the first `key` and blanks, as of "memlock:\t8192"; 0 where there is none.
+template <class T = std::int64_t>
+T number_behind(std::string_view text, std::string_view key) {
+    const std::size_t at = text.find(key);
+    if (at == std::string_view::npos) return 0;
+    text.remove_prefix(at + key.size());
+    text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
+    return number_of<T>(text);
+}
+
 }  // namespace waggle::facts

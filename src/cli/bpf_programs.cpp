@@ -62,11 +62,12 @@ struct Part {
 class ProgramExplainer {
   public:
     ProgramExplainer(agent::Session& session, Explainer explainer, explain::Knowledge knowledge,
-                     std::string id)
+                     std::string id, std::string language)
         : sql_(session.store().sql()),
           explainer_(std::move(explainer)),
           knowledge_(std::move(knowledge)),
-          id_(std::move(id)) {}
+          id_(std::move(id)),
+          language_(std::move(language)) {}
 
     // Empty where there is no such program.
     Result<std::vector<Part>> parts(std::string_view top_query) {
@@ -81,46 +82,44 @@ class ProgramExplainer {
         Part what{explain::Phrase::bpf_program_is, "what", {said->what}};
         what.says.insert(what.says.end(), said->impact.begin(), said->impact.end());
         out.push_back(std::move(what));
-        if (auto wrong = add_rows(out, explain::Phrase::bpf_program_costs, "cost", "bpf_program_top",
-                                  fmt::format("SELECT * FROM ({}) WHERE id = {}", top_query, id_));
-            !wrong)
-            return wrong.error();
-        if (out.back().says.empty())
-            out.back().says.emplace_back(explain::phrase(explain::Phrase::bpf_program_did_not_run));
-        add_kind(row, out);
-        if (auto wrong =
-                add_rows(out, explain::Phrase::bpf_program_calls_these, "calls", "bpf_program_call",
-                         fmt::format("SELECT * FROM bpf_program_call WHERE id = {} ORDER BY called", id_));
-            !wrong)
-            return wrong.error();
-        if (auto wrong = add_rows(out, explain::Phrase::bpf_program_hangs_at, "hooks", "bpf_program_hook",
-                                  fmt::format("SELECT * FROM bpf_program_hook WHERE id = {} LIMIT 20", id_));
-            !wrong)
-            return wrong.error();
-        if (auto wrong =
-                add_rows(out, explain::Phrase::bpf_program_uses, "maps", "bpf_program_map",
-                         fmt::format("SELECT * FROM bpf_program_map WHERE id = {} ORDER BY map_id", id_));
-            !wrong)
-            return wrong.error();
+        const auto of_this = [&](std::string_view table, std::string_view rest) {
+            return fmt::format("SELECT * FROM {} WHERE id = {}{}", table, id_, rest);
+        };
+        using explain::Phrase;
+        const struct {
+            Phrase heading;
+            std::string_view key, source;
+            std::string query;
+        } lists[] = {
+            {Phrase::bpf_program_costs, "cost", "bpf_program_top",
+             of_this(fmt::format("({})", top_query), "")},
+            {Phrase::bpf_program_calls_these, "calls", "bpf_program_call",
+             of_this("bpf_program_call", " ORDER BY called")},
+            {Phrase::bpf_program_hangs_at, "hooks", "bpf_program_hook",
+             of_this("bpf_program_hook", " LIMIT 20")},
+            {Phrase::bpf_program_uses, "maps", "bpf_program_map",
+             of_this("bpf_program_map", " ORDER BY map_id")},
+        };
+        for (const auto& list : lists) {
+            const Result<explain::ResultSet> rows = sql_.query(list.query);
+            if (!rows) return rows.error();
+            Part part{list.heading, list.key, {}};
+            for (std::size_t i = 0; i < rows->rows.size(); ++i) {
+                Result<std::string> sentence = explainer_.say(row_of(list.source, *rows, i));
+                if (!sentence) return sentence.error();
+                part.says.push_back(std::move(*sentence));
+            }
+            const bool costs = list.heading == Phrase::bpf_program_costs;
+            if (costs && part.says.empty())
+                part.says.emplace_back(explain::phrase(Phrase::bpf_program_did_not_run, language_));
+            out.push_back(std::move(part));
+            if (costs) add_kind(row, out);
+        }
         std::erase_if(out, [](const Part& part) { return part.says.empty(); });
         return out;
     }
 
   private:
-    Result<void> add_rows(std::vector<Part>& out, explain::Phrase heading, std::string_view key,
-                          std::string_view source, const std::string& query) {
-        Result<explain::ResultSet> rows = sql_.query(query);
-        if (!rows) return rows.error();
-        Part part{heading, key, {}};
-        for (std::size_t i = 0; i < rows->rows.size(); ++i) {
-            Result<std::string> said = explainer_.say(row_of(source, *rows, i));
-            if (!said) return said.error();
-            part.says.push_back(std::move(*said));
-        }
-        out.push_back(std::move(part));
-        return {};
-    }
-
     // What every program of its kind can see and do.
     void add_kind(const NamedRow& row, std::vector<Part>& out) const {
         Part part{explain::Phrase::bpf_program_kind_can, "kind", {}};
@@ -139,6 +138,7 @@ class ProgramExplainer {
     Explainer explainer_;
     explain::Knowledge knowledge_;
     std::string id_;
+    std::string language_;
 };
 
 // The sensor at work, watched for the options' time, or this long.
@@ -194,8 +194,8 @@ int bpf_explain(std::string_view id, const Options& options) {
     if (!explainer) return fail(explainer.error());
     Result<explain::Knowledge> knowledge = explain::Knowledge::open(explain::knowledge_files());
     if (!knowledge) return fail(knowledge.error());
-    ProgramExplainer program(**session, std::move(*explainer), std::move(*knowledge),
-                             std::to_string(*number));
+    ProgramExplainer program(**session, std::move(*explainer), std::move(*knowledge), std::to_string(*number),
+                             options.language);
     const Result<std::vector<Part>> parts = program.parts(agent::source_named(sensor)->top_query);
     if (!parts) return fail(parts.error());
     if (parts->empty())

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "host/path.h"
 #include "host/testing/trees.h"
 
 namespace waggle::context {
@@ -81,6 +82,15 @@ TEST(CgroupPaths, knows_nothing_without_version_2) {
     CgroupPaths paths(empty.path(), clock);
     EXPECT_FALSE(paths.unified());
     EXPECT_EQ(paths.find(1), nullptr);
+}
+
+TEST(Paths, lie_below_a_folder_and_not_below_one_that_begins_alike) {
+    EXPECT_TRUE(lies_below("/a/b", "/a"));
+    EXPECT_TRUE(lies_below("/a/b/c", "/a"));
+    EXPECT_FALSE(lies_below("/ab", "/a"));
+    EXPECT_FALSE(lies_below("/a", "/a"));
+    EXPECT_TRUE(lies_below("/a", "/"));
+    EXPECT_FALSE(lies_below("/", "/"));
 }
 
 }  // namespace

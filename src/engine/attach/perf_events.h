@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The perf events that a spec can name.
+// The perf events by their names.
 #pragma once
 
+#include <fmt/format.h>
 #include <linux/perf_event.h>
 
 #include <cstdint>
+#include <span>
+#include <string>
 #include <string_view>
 
 namespace waggle::kernel {
@@ -15,6 +18,7 @@ struct PerfEvent {
     std::uint64_t config;
 };
 
+// Those that a spec can name.
 inline constexpr PerfEvent perf_events[] = {
     {"cpu-clock", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK},
     {"task-clock", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_TASK_CLOCK},
@@ -34,5 +38,22 @@ inline constexpr PerfEvent perf_events[] = {
     {"bus-cycles", PERF_TYPE_HARDWARE, PERF_COUNT_HW_BUS_CYCLES},
     {"ref-cycles", PERF_TYPE_HARDWARE, PERF_COUNT_HW_REF_CPU_CYCLES},
 };
+
+// Those that no spec names: nothing is to be had from a program at them, but others' programs can be at one.
+inline constexpr PerfEvent other_perf_events[] = {
+    {"dummy", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_DUMMY},
+    {"bpf-output", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_BPF_OUTPUT},
+    {"cgroup-switches", PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CGROUP_SWITCHES},
+    {"stalled-cycles-frontend", PERF_TYPE_HARDWARE, PERF_COUNT_HW_STALLED_CYCLES_FRONTEND},
+    {"stalled-cycles-backend", PERF_TYPE_HARDWARE, PERF_COUNT_HW_STALLED_CYCLES_BACKEND},
+};
+
+inline std::string perf_event_name(std::uint32_t type, std::uint64_t config) {
+    for (const std::span<const PerfEvent> known :
+         {std::span<const PerfEvent>(perf_events), std::span<const PerfEvent>(other_perf_events)})
+        for (const PerfEvent& event : known)
+            if (event.type == type && event.config == config) return std::string(event.name);
+    return fmt::format("event {} of type {}", config, type);
+}
 
 }  // namespace waggle::kernel

@@ -16,6 +16,7 @@
 #include <cstring>
 #include <set>
 
+#include "base/descriptor.h"
 #include "base/nearest.h"
 #include "base/text.h"
 #include "binary/elf_file.h"
@@ -35,12 +36,6 @@ OwnedFd open_below(const std::string& root, const std::string& path) {
     how.flags = O_RDONLY | O_CLOEXEC;
     how.resolve = root == "/" ? 0 : RESOLVE_IN_ROOT;
     return OwnedFd(static_cast<int>(::syscall(SYS_openat2, directory.get(), path.c_str(), &how, sizeof how)));
-}
-
-std::string real_path(int fd) {
-    char target[4096];
-    const ssize_t length = ::readlink(fmt::format("/proc/self/fd/{}", fd).c_str(), target, sizeof target);
-    return length > 0 ? std::string(target, static_cast<std::size_t>(length)) : std::string();
 }
 
 bool same_file(const std::string& path, int fd) {
@@ -146,7 +141,7 @@ Result<UserBinary> UserBinary::find(const AttachSpec& spec) {
             return Error{fmt::format("{}: {}{}", escape_control(path), std::strerror(errno),
                                      pid ? fmt::format(" (as process {} sees it)", pid) : ""),
                          errno == EACCES || errno == EPERM ? ErrorKind::privilege : ErrorKind::failed};
-        const std::string real = real_path(file.get());
+        const std::string real = path_of_descriptor(file.get());
         std::string usable = pid ? root + real : real;
         // A process with a root of its own sees the file under another path than we do.
         if (!same_file(usable, file.get())) usable = fmt::format("/proc/self/fd/{}", file.get());

@@ -8,10 +8,10 @@
 #include <linux/bpf.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstring>
 
+#include "base/descriptor.h"
 #include "base/text.h"
 #include "engine/maps/map_abilities.h"
 #include "engine/support/hook_kinds.h"
@@ -36,12 +36,7 @@ static_assert(static_cast<int>(MapKind::bloom_filter) == BPF_MAP_TYPE_BLOOM_FILT
 
 // The kernel answers with a program's description for a program's descriptor, so the kind of the descriptor
 // is asked of /proc.
-bool is_map(int fd) {
-    std::array<char, 64> target{};
-    const ssize_t length =
-        ::readlink(fmt::format("/proc/self/fd/{}", fd).c_str(), target.data(), target.size() - 1);
-    return length > 0 && std::string_view(target.data()).find("bpf-map") != std::string_view::npos;
-}
+bool is_map(int fd) { return path_of_descriptor(fd).find("bpf-map") != std::string::npos; }
 
 std::string_view ability_words(std::uint32_t ability) {
     switch (ability) {

@@ -113,15 +113,6 @@ constexpr Field link_fields[] = {
 constexpr Schema link_schema = {"bpf_links", "What attaches a BPF program to its place.",
                                 sizeof(bpf_link_fact), link_fields, false};
 
-// The number behind "KEY:\t" in an fdinfo file; 0 where there is none.
-std::uint64_t fdinfo_value(std::string_view text, std::string_view key) {
-    const std::size_t at = text.find(key);
-    if (at == std::string_view::npos) return 0;
-    std::string_view rest = text.substr(at + key.size());
-    rest.remove_prefix(std::min(rest.find_first_not_of(" \t"), rest.size()));
-    return number_of<std::uint64_t>(rest);
-}
-
 struct BpfOwner {
     std::uint32_t pid = 0;
     std::string comm;
@@ -139,7 +130,8 @@ BpfOwners find_owners(Procfs& proc, std::string_view file, std::string_view key)
         if (fds.empty()) continue;
         const std::string comm(proc.comm(pid));
         for (const int fd : fds)
-            if (const auto id = fdinfo_value(proc.file(pid, fmt::format("fdinfo/{}", fd)), key))
+            if (const auto id =
+                    number_behind<std::uint64_t>(proc.file(pid, fmt::format("fdinfo/{}", fd)), key))
                 owners.try_emplace(id, BpfOwner{pid, comm});
     }
     return owners;
@@ -167,7 +159,7 @@ Result<void> each_object(std::string_view what, int (*next)(__u32, __u32*), int 
 // An object of the kernel as one of our own descriptors shows it.
 std::uint64_t memory_of(int fd) {
     Procfs own("/proc");
-    return fdinfo_value(own.file(fmt::format("self/fdinfo/{}", fd).c_str()), "memlock:");
+    return number_behind<std::uint64_t>(own.file(fmt::format("self/fdinfo/{}", fd).c_str()), "memlock:");
 }
 
 template <class Record>

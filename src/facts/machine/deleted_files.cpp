@@ -102,11 +102,9 @@ class DeletedFiles final : public Fact {
 
     // By the number of its mount, which asks the file system nothing.
     std::string device_of(std::uint32_t pid, int fd) {
-        constexpr std::string_view key = "\nmnt_id:";
-        const std::string_view info = proc_.file(fmt::format("{}/fdinfo/{}", pid, fd).c_str());
-        const std::size_t at = info.find(key);
-        if (at == std::string_view::npos) return {};
-        const auto id = number_of<std::uint64_t>(trim(info.substr(at + key.size())));
+        const auto id = number_behind<std::uint64_t>(proc_.file(fmt::format("{}/fdinfo/{}", pid, fd).c_str()),
+                                                     "\nmnt_id:");
+        if (id == 0) return {};
         if (!devices_of_mounts_.contains(id))  // of another mount namespace
             for (const std::string_view line : split(proc_.file(pid, "mountinfo"), '\n'))
                 if (const auto mount = parse_mount(line)) devices_of_mounts_[mount->id] = mount->device;

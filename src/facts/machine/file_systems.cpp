@@ -12,6 +12,7 @@
 #include "base/put.h"
 #include "base/text.h"
 #include "facts/makers.h"
+#include "host/path.h"
 #include "model/record_writer.h"
 
 namespace waggle::facts {
@@ -65,10 +66,6 @@ bool is_read_only(const Mount& mount) {
             if (option == "ro") return true;
     return false;
 }
-bool lies_at_or_below(std::string_view path, std::string_view place) {
-    return path == place || place == "/" ||
-           (path.starts_with(place) && path.size() > place.size() && path[place.size()] == '/');
-}
 // Another is mounted over it, or over a folder above. Of btrfs each part has a device number of its own.
 bool is_hidden(const Mount& mount) {
     if (mount.kind == "btrfs") return false;
@@ -119,7 +116,8 @@ Result<std::vector<FileSystem>> local_file_systems(const Roots& roots) {
         if (mount.root != "/" || !is_one_of(mount.kind, counted_in_memory) || is_read_only(mount)) continue;
         // What could make the asker wait may be on the way to it, or hide it.
         const bool waits = std::ranges::any_of(mounts, [&](const Mount& other) {
-            return &other != &mount && lies_at_or_below(mount.mounted_at, other.mounted_at) &&
+            return &other != &mount &&
+                   (mount.mounted_at == other.mounted_at || lies_below(mount.mounted_at, other.mounted_at)) &&
                    !is_one_of(other.kind, counted_in_memory) && !is_one_of(other.kind, walked_in_memory);
         });
         if (waits || is_hidden(mount)) continue;

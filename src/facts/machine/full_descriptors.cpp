@@ -125,13 +125,8 @@ class FullDescriptors final : public Fact {
         struct stat status{};
         if (::stat(fmt::format("{}/{}/fd", proc_.root(), pid).c_str(), &status) != 0) return false;
         if (status.st_size > 0) return status.st_size >= limit;
-        constexpr std::string_view key = "\nFDSize:";
-        const std::string_view text = proc_.file(pid, "status");
-        const std::size_t at = text.find(key);
-        if (at == std::string_view::npos) return false;
-        std::string_view size = text.substr(at + key.size());
-        size.remove_prefix(std::min(size.find_first_not_of(" \t"), size.size()));
-        return number_of(size) >= limit;
+        const std::int64_t size = number_behind(proc_.file(pid, "status"), "\nFDSize:");
+        return size > 0 && size >= limit;
     }
     // What was opened before the limit was lowered can lie above it.
     bool is_full(std::uint32_t pid, std::int64_t limit) const {

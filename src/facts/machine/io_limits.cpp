@@ -5,6 +5,7 @@
 
 #include <map>
 
+#include "base/descriptor.h"
 #include "base/put.h"
 #include "base/text.h"
 #include "facts/makers.h"
@@ -147,9 +148,7 @@ class IoLimits final : public Fact {
   private:
     void emit(int fd, const std::string& path, __u8 version, std::int64_t waited_ns, const ByDisk& disks,
               const RowSink& sink) {
-        char folder[4096];
-        const std::string link = "/proc/self/fd/" + std::to_string(fd);
-        const ssize_t size = ::readlink(link.c_str(), folder, sizeof folder);
+        const std::string folder = path_of_descriptor(fd);
         for (const auto& [disk, allowed] : disks)
             for (const int side : {0, 1}) {
                 if (allowed.bytes_limit[side] == null_i64 && allowed.operations_limit[side] == null_i64)
@@ -165,8 +164,7 @@ class IoLimits final : public Fact {
                 fact.waited_ns = waited_ns;
                 fact.version = version;
                 record_.text(&io_limit_fact::path, path);
-                record_.text(&io_limit_fact::folder,
-                             std::string_view(folder, size > 0 ? static_cast<std::size_t>(size) : 0));
+                record_.text(&io_limit_fact::folder, folder);
                 sink(Row(io_limit_schema, record_.finish()));
             }
     }

@@ -5,6 +5,7 @@
 #include "facts/machine/task_limits.h"
 #include "facts/makers.h"
 #include "host/cgroup_tree.h"
+#include "host/path.h"
 #include "host/procfs.h"
 #include "model/record_writer.h"
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "facts/machine/task_limits.h"
 
-#include <unistd.h>
-
+#include "base/descriptor.h"
 #include "base/put.h"
 #include "base/text.h"
 #include "facts/makers.h"
 #include "host/cgroup.h"
 #include "host/cgroup_tree.h"
+#include "host/path.h"
 #include "model/record_writer.h"
 
 namespace waggle::facts {
@@ -53,12 +53,6 @@ constexpr Schema task_limit_schema = {
     "task_limits", "How many tasks (processes and threads) a control group may have, has, and was refused.",
     sizeof(task_limit_fact), task_limits_fields, false};
 
-std::string folder_of(int fd) {
-    char folder[4096];
-    const ssize_t size = ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), folder, sizeof folder);
-    return {folder, size > 0 ? static_cast<std::size_t>(size) : 0};
-}
-
 // Lines "max 12".
 std::int64_t refusals_of(std::string_view text) {
     return text.starts_with("max ") ? number_of(trim(text.substr(4))) : null_i64;
@@ -87,7 +81,7 @@ class Walk {
         if (group.limit != null_i64) above_.push_back(group);
         if (group.limit == null_i64 && group.refused <= 0) return;
         group.has_processes = !read_cgroup_file(fd, "cgroup.procs", buffer_).empty();
-        group.folder = folder_of(fd);
+        group.folder = path_of_descriptor(fd);
         out_.push_back(std::move(group));
     }
 
@@ -138,10 +132,6 @@ class TaskLimits final : public Fact {
 };
 
 }  // namespace
-
-bool lies_below(std::string_view path, std::string_view group) {
-    return path.size() > group.size() && path.starts_with(group) && path[group.size()] == '/';
-}
 
 std::string unit_of_group(std::string_view path) {
     const std::string unit = context::identify_cgroup(path).unit;

@@ -26,7 +26,6 @@ struct TaskGroup {
 
 // The groups that have a limit or were refused tasks, those of one version after another, from the root down.
 std::vector<TaskGroup> task_groups(const Roots& roots);
-bool lies_below(std::string_view path, std::string_view group);
 std::string unit_of_group(std::string_view path);  // the systemd unit that the group itself is; else empty
 
 }  // namespace waggle::facts

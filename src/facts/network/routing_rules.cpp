@@ -122,11 +122,15 @@ class RoutingRules final : public NamespaceFact {
         return {};
     }
     Result<void> read_in(const NetworkNamespace& netns, const RowSink& sink) override {
-        return dump_routes("routing rules", RTM_GETRULE, sizeof(fib_rule_hdr),
-                           [&](const InterfaceNames&, const NetlinkMessage& message) {
-                               if (message.type == RTM_NEWRULE && count_++ < most_rules)
-                                   emit(netns.inode, static_cast<std::uint32_t>(count_), message.body, sink);
-                           });
+        auto netlink = Netlink::open(NETLINK_ROUTE);
+        if (!netlink) return while_doing("read routing rules", netlink.error());
+        const fib_rule_hdr request{};
+        const auto dumped = netlink->dump(RTM_GETRULE, bytes_of(request), [&](const NetlinkMessage& message) {
+            if (message.type == RTM_NEWRULE && count_++ < most_rules)
+                emit(netns.inode, static_cast<std::uint32_t>(count_), message.body, sink);
+        });
+        if (!dumped) return while_doing("read routing rules", dumped.error());
+        return {};
     }
     Result<void> end(const RowSink&, Result<void> so_far) override {
         if (so_far && count_ > most_rules)

@@ -6,6 +6,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "engine/object/iterator_records.h"
 #include "facts/sockets/socket_dump.h"
 #include "facts/sockets/socket_owners.event.h"
 #include "host/netns.h"
@@ -50,21 +51,7 @@ std::optional<std::vector<socket_owner>> SocketOwners::pass(Procfs& proc) {
     if (!tried_ && proc_is_of_the_host(proc)) object_ = load_program();
     tried_ = true;
     if (!object_) return std::nullopt;
-    const auto pass = object_->iterate("on_file");
-    if (!pass) return std::nullopt;
-    std::vector<socket_owner> found;
-    std::vector<std::byte> buffer;
-    std::byte chunk[16384];
-    for (;;) {
-        const ssize_t got = ::read(pass->get(), chunk, sizeof chunk);
-        if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-        if (got < 0) return std::nullopt;
-        if (got == 0) break;
-        buffer.insert(buffer.end(), chunk, chunk + got);
-    }
-    for (std::size_t at = 0; at + sizeof(socket_owner) <= buffer.size(); at += sizeof(socket_owner))
-        found.push_back(load<socket_owner>(buffer, at));
-    return found;
+    return kernel::records_of_pass<socket_owner>(*object_, "on_file");
 }
 
 bool SocketOwners::find_by_kernel(Procfs& proc, Owners& owners) {

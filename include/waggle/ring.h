@@ -34,8 +34,12 @@ class Ring {
     // Everything submitted so far, at most `batch` records a call of the sink. Returns how many. Stops behind
     // the record that makes it `most_bytes` of the ring; the rest stays for the next call.
     std::uint64_t drain(const RecordSink& sink, std::size_t most_bytes = SIZE_MAX);
-    // What is submitted or reserved and not drained, headers included. Bytes.
-    std::size_t waiting_bytes() const;
+    // How far programs have reserved, and how far drain() has come: bytes since the ring was made, headers included. A
+    // record that is still being filled holds back those behind it.
+    std::uint64_t reserved_bytes() const;
+    std::uint64_t drained_bytes() const;
+    // What is submitted or reserved and not drained.
+    std::size_t waiting_bytes() const { return reserved_bytes() - drained_bytes(); }
     // What there is room for, headers included. Bytes.
     std::size_t capacity_bytes() const { return static_cast<std::size_t>(mask_ + 1); }
 

@@ -19,6 +19,7 @@
 #include <thread>
 #include <vector>
 
+#include "sensing/testing/drain_whole.h"
 #include "sensors/process/process.h"
 
 namespace waggle::sensors {
@@ -49,7 +50,7 @@ class ProcessKernel : public testing::Test {
     }
 
     void drain() {
-        sensor_->drain([&](std::span<const Bytes> records) {
+        drain_whole(*sensor_, [&](std::span<const Bytes> records) {
             for (const Bytes record : records) {
                 const Result<Row> row = sensor_->read(record);
                 ASSERT_TRUE(row) << row.error().message;
@@ -455,7 +456,7 @@ TEST_F(ProcessKernel, a_filter_by_process_lets_only_its_rows_pass) {
     ::close(gate[0]);
     ::close(gate[1]);
     std::vector<std::string> seen;
-    sensor_->drain([&](std::span<const Bytes> records) {
+    drain_whole(*sensor_, [&](std::span<const Bytes> records) {
         for (const Bytes record : records) {
             const Result<Row> row = sensor_->read(record);
             ASSERT_TRUE(row);
@@ -477,7 +478,7 @@ TEST_F(ProcessKernel, what_a_full_ring_refuses_is_counted) {
     for (int i = 0; i < processes; ++i) wait_for(fork_and([] {}));
     std::uint64_t read = 0;
     std::uint64_t lost = 0;
-    sensor_->drain([&](std::span<const Bytes> records) { read += records.size(); });
+    drain_whole(*sensor_, [&](std::span<const Bytes> records) { read += records.size(); });
     for (const Loss& loss : sensor_->losses()) lost += loss.count;
     EXPECT_GT(lost, 0u);
     EXPECT_GE(read + lost, 2u * processes);

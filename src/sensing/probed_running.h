@@ -28,6 +28,7 @@ class ProbedRunning : public Running {
     int ready_fd() const override { return probes_.ready_fd(); }
     void drain(const RecordSink& sink) override { probes_.drain(sink); }
     bool prepare_to_wait() override { return probes_.prepare_to_wait(); }
+    bool finish() override { return probes_.finish(); }
     void snapshot(const RecordSink& sink) override { probes_.snapshot(sink); }
     std::vector<HookUse> hooks() const override { return probes_.hooks(); }
     std::vector<Loss> losses() const override { return probes_.losses(); }

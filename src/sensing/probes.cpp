@@ -89,6 +89,11 @@ bool Probes::prepare_to_wait() {
     return false;
 }
 
+bool Probes::finish() {
+    if (!reserved_at_finish_) reserved_at_finish_ = ring_->reserved_bytes();
+    return ring_->drained_bytes() >= *reserved_at_finish_;
+}
+
 void Probes::snapshot(const RecordSink& sink) {
     for (Snapshot& map : snapshots_) map.read(sink);
 }

@@ -41,6 +41,8 @@ class Probes {
     int ready_fd() const { return ring_->ready_fd(); }
     void drain(const RecordSink& sink) { ring_->drain(sink); }
     bool prepare_to_wait();
+    // Whether all that the ring held at the first call has been drained.
+    bool finish();
     void snapshot(const RecordSink& sink);
     std::vector<Loss> losses() const;
     const std::vector<HookUse>& hooks() const { return object_.hooks(); }
@@ -55,6 +57,7 @@ class Probes {
 
     Object object_;
     std::optional<Ring> ring_;
+    std::optional<std::uint64_t> reserved_at_finish_;
     volatile std::uint32_t* reader_sleeps_ = nullptr;
     std::vector<Snapshot> snapshots_;
     std::vector<LossCounter> losses_;

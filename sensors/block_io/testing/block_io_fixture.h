@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "sensing/testing/drain_whole.h"
 #include "sensors/block_io/block_io.event.h"
 #include "sensors/block_io/block_io.h"
 #include "sensors/block_io/testing/loop_device.h"
@@ -62,7 +63,7 @@ class BlockIoKernel : public testing::Test {
 
     // What the test's device did, as rows.
     void each(const std::function<void(const Row&)>& visit) {
-        sensor_->drain([&](std::span<const Bytes> records) { visit_ours(records, visit); });
+        drain_whole(*sensor_, [&](std::span<const Bytes> records) { visit_ours(records, visit); });
     }
     void each_counted(const std::function<void(const Row&)>& visit) {
         sensor_->snapshot([&](std::span<const Bytes> records) { visit_ours(records, visit); });

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "model/columns.h"
+#include "sensing/testing/drain_whole.h"
 #include "sensors/packet_drop/packet_drop.event.h"
 #include "sensors/packet_drop/packet_drop.h"
 #include "tests/testing/netns.h"
@@ -174,7 +175,7 @@ class PacketDropKernel : public testing::Test {
                     routine_.push_back(row->as<packet_free_routine>());
             }
         };
-        sensor_->drain(keep);
+        drain_whole(*sensor_, keep);
         sensor_->snapshot(keep);
     }
 

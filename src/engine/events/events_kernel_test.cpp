@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <thread>
 
 #include "fill.event.h"
 #include "fill.skel.h"
@@ -147,6 +148,32 @@ TEST_F(EventsKernel, without_waiting_records_go_to_the_sink_in_place) {
     EXPECT_EQ(events->poll(), 10'000u);
     EXPECT_EQ(last_, 10'000u);
     EXPECT_EQ(largest_, 256u);
+}
+
+TEST_F(EventsKernel, a_record_that_is_still_filled_holds_back_those_behind_it_and_the_ring_says_so) {
+    Result<Ring> ring = Ring::open(bpf_map__fd(object_->maps.records));
+    ASSERT_TRUE(ring) << ring.error().message;
+    std::thread slow([&] {
+        cpu_set_t other;
+        CPU_ZERO(&other);
+        CPU_SET(1, &other);
+        ASSERT_EQ(sched_setaffinity(0, sizeof other, &other), 0);
+        run(object_->progs.fill_slowly, 0);
+    });
+    while (ring->reserved_bytes() == 0) std::this_thread::yield();
+    send(1);
+    std::uint64_t taken = 0;
+    const auto count = [&](std::span<const Bytes> records) { taken += records.size(); };
+    EXPECT_EQ(ring->drain(count), 0u);
+    EXPECT_EQ(ring->drained_bytes(), 0u);
+    EXPECT_EQ(ring->waiting_bytes(), ring->reserved_bytes());
+    EXPECT_FALSE(ring->empty());
+    __atomic_store_n(&object_->bss->may_submit, 1u, __ATOMIC_RELEASE);
+    slow.join();
+    EXPECT_EQ(ring->drain(count), 2u);
+    EXPECT_EQ(ring->drained_bytes(), ring->reserved_bytes());
+    EXPECT_TRUE(ring->empty());
+    EXPECT_EQ(taken, 2u);
 }
 
 TEST_F(EventsKernel, a_full_ring_loses_by_count_and_nothing_else) {

@@ -48,6 +48,20 @@ SEC("raw_tp/sched_process_exec") int fill_ring(__u64* args) {
     return 0;
 }
 
+__u32 may_submit = 0;
+
+static long wait_to_submit(__u32 index, void* unused) { return *(volatile __u32*)&may_submit & 1; }
+
+/* One record, which stays unfinished until it may be submitted (or for 8 million looks). */
+SEC("raw_tp/sched_process_exec") int fill_slowly(__u64* args) {
+    struct fill_event* event = bpf_ringbuf_reserve(&records, sizeof *event, 0);
+    if (!event) return 0;
+    fill(event);
+    bpf_loop(8u << 20, wait_to_submit, 0, 0);
+    bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+    return 0;
+}
+
 /* At most 64 a run. */
 SEC("raw_tp/sched_process_exec") int fill_samples(__u64* args) {
     for (int i = 0; i < 64 && i < args[0]; i++) {

@@ -51,15 +51,14 @@ Ring::~Ring() {
         ::munmap(const_cast<std::byte*>(producer_page_), page_ + 2 * static_cast<std::size_t>(mask_ + 1));
 }
 
-bool Ring::empty() const {
+bool Ring::empty() const { return drained_bytes() >= reserved_bytes(); }
+
+std::uint64_t Ring::reserved_bytes() const {
     const auto* producer = reinterpret_cast<const std::atomic<unsigned long>*>(producer_page_);
-    return consumer_->load(std::memory_order_relaxed) >= producer->load(std::memory_order_acquire);
+    return producer->load(std::memory_order_acquire);
 }
 
-std::size_t Ring::waiting_bytes() const {
-    const auto* producer = reinterpret_cast<const std::atomic<unsigned long>*>(producer_page_);
-    return producer->load(std::memory_order_acquire) - consumer_->load(std::memory_order_relaxed);
-}
+std::uint64_t Ring::drained_bytes() const { return consumer_->load(std::memory_order_relaxed); }
 
 std::uint64_t Ring::drain(const RecordSink& sink, std::size_t most_bytes) {
     const auto* producer = reinterpret_cast<const std::atomic<unsigned long>*>(producer_page_);

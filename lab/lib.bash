@@ -302,6 +302,21 @@ machines_with_router() {
     ip_in server route add default via "$router_server_address"
     setting router net.ipv4.ip_forward=1
 }
+# router_speaks_ipv6: after machines_with_router, IPv6 beside IPv4. Says client_network6 and server_network6 (64 bits),
+# client_address6 and server_address6.
+router_speaks_ipv6() {
+    value client_network6 "2001:db8:$(printf '%x' $((1 + $(draw inner6 2000))))"
+    value server_network6 "2001:db8:$(printf '%x' $((2001 + $(draw outer6 2000))))"
+    value client_address6 "$client_network6::$(printf '%x' $((2 + $(draw host6 200))))"
+    value server_address6 "$server_network6::$(printf '%x' $((2 + $(draw far6 200))))"
+    ip_in client -6 addr add "$client_address6/64" dev "$client_device" nodad
+    ip_in router -6 addr add "$client_network6::1/64" dev "$inner_device" nodad
+    ip_in router -6 addr add "$server_network6::1/64" dev "$outer_device" nodad
+    ip_in server -6 addr add "$server_address6/64" dev "$server_device" nodad
+    ip_in client -6 route add default via "$client_network6::1"
+    ip_in server -6 route add default via "$server_network6::1"
+    setting router net.ipv6.conf.all.forwarding=1
+}
 # known_neighbour NETNS DEVICE ADDRESS NETNS DEVICE: the first knows the hardware address of the second, so that no ARP is asked.
 known_neighbour() {
     ip_in "$1" neigh replace "$3" lladdr "$(in_netns "$4" cat "/sys/class/net/$5/address")" dev "$2" nud permanent

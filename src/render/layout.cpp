@@ -14,11 +14,12 @@ constexpr std::size_t least_column = 8;  // a text is not cut below this
 
 bool begins_character(char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }
 
-// Half of an address is no address.
+// Half of an address, or of a network's, is none.
 bool is_address(const std::string& text) {
     in6_addr parsed;
-    return ::inet_pton(AF_INET6, text.c_str(), &parsed) == 1 ||
-           ::inet_pton(AF_INET, text.c_str(), &parsed) == 1;
+    const std::string address = text.substr(0, text.find('/'));
+    return ::inet_pton(AF_INET6, address.c_str(), &parsed) == 1 ||
+           ::inet_pton(AF_INET, address.c_str(), &parsed) == 1;
 }
 
 // One value a line: "name  value".

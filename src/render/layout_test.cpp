@@ -60,6 +60,11 @@ TEST(Layout, an_address_is_never_cut) {
               "source  2001:db8:5c7::2c\n"
               "what    a long text beside\n"
               "        it\n");
+    const Columns network{
+        {"network", "what"}, {false, false}, {{"2001:db8:5c7::/64", "a long text beside it"}}};
+    EXPECT_EQ(lay_out(network, 0, 29, false),
+              "network            what\n"
+              "2001:db8:5c7::/64  a long t..\n");
     const Columns named{
         {"source", "what"}, {false, false}, {{"printer.example.com", "a long text beside it"}}};
     EXPECT_EQ(lay_out(named, 0, 24, false),

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What was dropped elsewhere than in netfilter: by programs at devices and control groups, by routes, queues,
 // settings, or for what the packet itself is. What no object is found for is told with its reason and place.
+#include <arpa/inet.h>
+#include <linux/rtnetlink.h>
+
 #include <algorithm>
 #include <map>
 #include <tuple>
@@ -190,7 +193,7 @@ class OtherJudge {
         if (reason == "IP_INADDRERRORS" && function == "ip_error")
             return name_forwarding(cause, group, first);
         if (function == "ip6_forward" && !forwards_ipv6(first)) return name_forwarding(cause, group, first);
-        if (reason == "IP_LOCALNET") return name_localnet(cause, group, first);
+        if (reason == "IP_LOCALNET" || is_localnet_unsaid(group)) return name_localnet(cause, group, first);
         if (reason == "XDP" || function.find("xdp") != std::string::npos)
             return name_program(cause, first, "xdp", "xdp");
         if (reason == "TC_INGRESS") return name_program(cause, first, "tc ingress", "tc");
@@ -204,8 +207,8 @@ class OtherJudge {
         if (reason.ends_with("_CSUM")) return name_checksum(cause);
         if (reason == "IP_INHDR" && function.find("forward") != std::string::npos)
             return name_ttl(cause, group);
-        if (function == "ip_error" || function == "ip6_pkt_drop" || function.starts_with("dst_discard") ||
-            reason == "IP_OUTNOROUTES")
+        if (function == "ip_error" || function.starts_with("ip6_pkt_") ||
+            function.starts_with("dst_discard") || reason == "IP_OUTNOROUTES")
             return name_route(cause, group, first);
         return false;
     }
@@ -247,6 +250,20 @@ class OtherJudge {
         else if (const auto only = cause.find("destination"); beside && only != cause.end())
             cause["missing_address"] = only->second;
         return true;
+    }
+
+    // Before 6.13 the kernel gives no reason there. Who comes from outside for 127.0.0.0/8 with an ordinary address that
+    // is not this machine's own fails at nothing else in that place.
+    bool is_localnet_unsaid(const DropGroup& group) const {
+        return std::ranges::all_of(group.drops(), [&](const Drop* drop) {
+            const std::string& source = drop->source;
+            in_addr parsed;
+            return drop->reason == "NOT_SPECIFIED" && drop->function().starts_with("ip_rcv_finish_core") &&
+                   drop->destination.starts_with("127.") &&
+                   ::inet_pton(AF_INET, source.c_str(), &parsed) == 1 && ntohl(parsed.s_addr) >> 24 != 0 &&
+                   ntohl(parsed.s_addr) >> 24 != 127 && ntohl(parsed.s_addr) >> 28 < 14 &&
+                   inquiry_.scene.address_type(drop->netns, source) != RTN_LOCAL;
+        });
     }
 
     // What comes from outside for 127.0.0.0/8, by a device that does not let it in.

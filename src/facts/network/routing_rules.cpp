@@ -87,6 +87,8 @@ constexpr Schema routing_rule_schema = {"routing_rules",
                                         "A rule of policy routing (ip rule) of any network namespace.",
                                         sizeof(routing_rule_fact), routing_rules_fields, false};
 
+constexpr std::uint16_t fra_dport_mask = 29;  // FRA_DPORT_MASK, Linux 6.15
+
 constexpr std::size_t most_rules = 16384;
 
 std::string_view action_name(std::uint8_t action) {
@@ -196,6 +198,10 @@ class RoutingRules final : public NamespaceFact {
                     if (value.size() < sizeof(fib_rule_port_range)) break;
                     fact.port_from = load<fib_rule_port_range>(value).start;
                     fact.port_to = load<fib_rule_port_range>(value).end;
+                    break;
+                case fra_dport_mask:  // comes with every port; all bits but where somebody asked for fewer
+                    if (value.size() < sizeof(__u16) || load<__u16>(value) != UINT16_MAX)
+                        fact.is_partly_known = 1;
                     break;
                 case FRA_SUPPRESS_PREFIXLEN:
                     if (netlink_u32(value) != UINT32_MAX) fact.suppressed_length = netlink_u32(value);

@@ -12,15 +12,19 @@ function(waggle_room name)
   endif()
 endfunction()
 
-# Called by the room's own CMakeLists.txt.
+# Called by the room's own CMakeLists.txt. TESTED_BY_COMMANDS: its kernel test drives the program, and runs here only.
 function(waggle_room_library name)
-  cmake_parse_arguments(arg "" "" "SOURCES" ${ARGN})
+  cmake_parse_arguments(arg "TESTED_BY_COMMANDS" "" "SOURCES" ${ARGN})
   waggle_library(room_${name} SOURCES ${name}.cpp ${arg_SOURCES} LINKS waggle_sensing)
   if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${name}.bpf.c)
     waggle_bpf(room_${name} ${name}.bpf.c)
   endif()
   waggle_test(${name}_test SOURCES ${name}_test.cpp LINKS room_${name})
-  waggle_kernel_test(${name}_kernel_test SOURCES ${name}_kernel_test.cpp LINKS room_${name})
+  if(arg_TESTED_BY_COMMANDS)
+    waggle_command_test(${name}_kernel_test SOURCES ${name}_kernel_test.cpp LINKS room_${name})
+  else()
+    waggle_kernel_test(${name}_kernel_test SOURCES ${name}_kernel_test.cpp LINKS room_${name})
+  endif()
 endfunction()
 
 # The list of rooms as code: rooms.h's rooms().

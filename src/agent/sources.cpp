@@ -36,6 +36,12 @@ const Source* source_named(std::string_view name) {
     return found == sources().end() ? nullptr : *found;
 }
 
+const Source* source_of_table(std::string_view table) {
+    for (const Source* source : sources())
+        if (std::ranges::find(source->schemas, table, &Schema::name) != source->schemas.end()) return source;
+    return nullptr;
+}
+
 Result<void> check_source_names(std::span<const std::string> names) {
     std::vector<std::string_view> known;
     for (const Source* source : sources()) known.push_back(source->name);

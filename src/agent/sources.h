@@ -16,6 +16,9 @@ namespace waggle::agent {
 std::span<const Source* const> sources();
 const Source* source_named(std::string_view name);  // null where there is none
 
+// The one that fills this table; null where none does.
+const Source* source_of_table(std::string_view table);
+
 // An error that names the nearest where one of these is none.
 Result<void> check_source_names(std::span<const std::string> names);
 

@@ -46,6 +46,7 @@ int write_all(int fd, std::string_view text) {
 }  // namespace
 
 bool stdout_is_terminal() { return ::isatty(STDOUT_FILENO) == 1; }
+bool stderr_is_terminal() { return ::isatty(STDERR_FILENO) == 1; }
 
 sinks::TerminalStyle style_of_stdout(bool show_query, std::string_view language) {
     sinks::TerminalStyle style;

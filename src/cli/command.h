@@ -38,6 +38,7 @@ struct Options {
     std::string record;                // why: also write a recording here
     std::string recording;             // query: ask this recording
     std::vector<std::string> words;    // positional
+    std::vector<std::string> tables;   // trace: of their sensors these alone
     std::vector<std::string> command;  // behind --
     std::uint32_t memory_mib = 64;
     bool arguments = false;       // probe: print them too
@@ -62,6 +63,7 @@ extern std::atomic<bool> interrupted;
 // `language` outlives the style.
 sinks::TerminalStyle style_of_stdout(bool show_query = false, std::string_view language = "en");
 bool stdout_is_terminal();
+bool stderr_is_terminal();
 
 // Prints to stdout; false when it takes no more (a closed pipe, a full disk), and then the command ends.
 bool print(std::string_view text);

@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "cli/command.h"
+#include "cli/familiar/familiar_names.h"
 #include "cli/flags.h"
 #include "cli/help.h"
 
@@ -119,6 +120,17 @@ void describe(CLI::App& app, Read& read) {
     }
 }
 
+// A table among the words stands for its sensor, of which only that table is wanted.
+void take_tables(Options& options) {
+    std::vector<std::string> sensors;
+    for (std::string& word : options.words) {
+        const Source* source = agent::source_named(word) ? nullptr : agent::source_of_table(word);
+        if (source) options.tables.push_back(std::exchange(word, std::string(source->name)));
+        if (std::ranges::find(sensors, word) == sensors.end()) sensors.push_back(word);
+    }
+    options.words = std::move(sensors);
+}
+
 // Help and the version go out as all output does: a device that takes none of it is an error.
 int told(const CLI::App& app, const CLI::Success& asked) {
     std::ostringstream text;
@@ -177,7 +189,7 @@ const std::vector<Command>& all_commands() {
          1,
          any_words,
          run_what},
-        {"trace", "SENSOR...", "Print events, a line each.",
+        {"trace", "SENSOR|TABLE...", "Print events, a line each: of a sensor, or of one table of it.",
          and_sources(with({"--for", "--output", "--say", "--fields", "--rows", "--language"})),
          sensor_names(runs_by_itself), true, 1, any_words, run_trace, true},
         {"top", "SENSOR", "The busiest, refreshed each second.",
@@ -268,10 +280,12 @@ const std::vector<Command>& all_commands() {
          run_doctor},
         {"doc",
          "WHAT [FOLDER]",
-         "Print reference documentation: schemas, rules, man, completion-bash, completion-zsh, "
+         "Print reference documentation: schemas, rules, names (of other tools, that work here too), man, "
+         "completion-bash, completion-zsh, "
          "completion-fish; or check it all, with the rules of a folder like /etc/waggle.",
          {"--write", "--output"},
-         {"schemas", "rules", "man", "check", "completion-bash", "completion-zsh", "completion-fish"},
+         {"schemas", "rules", "names", "man", "check", "completion-bash", "completion-zsh",
+          "completion-fish"},
          false,
          1,
          2,
@@ -285,6 +299,10 @@ int run(int argc, char** argv) {
     Options& options = read.options;
     // What stands behind -- is a command of the user's, never ours to read; for `what`, words.
     std::vector<std::string> arguments(argv + 1, argv + argc);
+    const Result<const FamiliarName*> familiar = make_ours(arguments);
+    if (!familiar) return fail(familiar.error());
+    if (*familiar && stderr_is_terminal())
+        print_error(fmt::format("{} is here: waggle {}\n", (*familiar)->name, (*familiar)->command));
     const bool explains = !arguments.empty() && arguments.front() == "what";
     if (explains) hide_dashes(arguments);
     const auto dashes = std::find(arguments.begin(), arguments.end(), "--");
@@ -297,7 +315,9 @@ int run(int argc, char** argv) {
     app.formatter(help_formatter());
     app.set_version_flag("--version", "waggle " WAGGLE_VERSION);
     app.require_subcommand(0, 1);
-    app.footer("Begin with: sudo waggle why\nWords explained: waggle what NO_SOCKET");
+    app.footer(
+        "Begin with: sudo waggle why\nNames of other tools work too, as in sudo waggle execsnoop: waggle doc "
+        "names\nWords explained: waggle what NO_SOCKET");
     describe(app, read);
     const auto chosen = [&]() -> const Command& {
         return command_named(app.get_subcommands().empty() ? "" : app.get_subcommands().front()->get_name());
@@ -317,6 +337,7 @@ int run(int argc, char** argv) {
         return fail({escape_control(wrong.what()), ErrorKind::usage});
     }
     const Command& command = chosen();
+    if (command.run == run_trace) take_tables(options);
     if (command.names_sources)
         if (auto known = agent::check_source_names(options.words); !known) return fail(known.error());
     const bool asked = command.names_sources && !asked_sources(options).empty();

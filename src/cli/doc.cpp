@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/command_line.h"
+#include "cli/familiar/familiar_names.h"
 #include "explain/knowledge.h"
 #include "explain/knowledge_files.h"
 #include "store/fact_table.h"
@@ -199,13 +200,15 @@ int run_doc(const Options& options) {
         const Result<std::string> reference = reference_text();
         if (!reference) return fail(reference.error());
         text = *reference;
+    } else if (what == "names") {
+        text = familiar_table();
     } else if (what == "man") {
         text = manual_page();
     } else if (what.starts_with("completion-")) {
         text = completion_script(std::string_view(what).substr(11));
     }
     if (text.empty())
-        return fail({fmt::format("there is no documentation called {}; there are schemas, rules, man, "
+        return fail({fmt::format("there is no documentation called {}; there are schemas, rules, names, man, "
                                  "completion-bash, completion-zsh, completion-fish and check",
                                  escape_control(what)),
                      ErrorKind::usage});

@@ -27,6 +27,14 @@ bool is_events(const Schema& schema) {
                         [](const Field& field) { return (field.traits & trait_cumulative) != 0; });
 }
 
+// Of a sensor of which tables are named, these alone.
+bool is_asked_for(const Schema& schema, const Source& source, const Options& options) {
+    const auto is_named = [&](const Schema* one) {
+        return std::ranges::find(options.tables, one->name) != options.tables.end();
+    };
+    return is_named(&schema) || std::ranges::none_of(source.schemas, is_named);
+}
+
 // The names of the sources that a command is about: those it names, else those an option asks for.
 std::vector<std::string> wanted_sources(const Options& options) {
     std::vector<std::string> names = options.words;
@@ -52,6 +60,11 @@ void leave_out_what_does_not_fit(explain::ResultSet& result) {
 // A source that cannot do what `command` does is told so before anything is watched, with those that can; one that
 // runs on request needs to know what it watches, and for hist what it keeps.
 std::optional<Error> lacking(const Options& options, std::string_view command) {
+    for (const std::string& table : options.tables)
+        for (const Schema* schema : agent::source_of_table(table)->schemas)
+            if (schema->name == table && !is_events(*schema))
+                return Error{fmt::format("{} counts and has no single events; waggle query asks it", table),
+                             ErrorKind::usage};
     const std::vector<std::string_view>& able = command_named(command).words;
     for (const std::string& name : options.words) {
         const Source* source = agent::source_named(name);
@@ -89,7 +102,7 @@ int run_trace(const Options& options) {
     std::vector<const Schema*> schemas;
     for (const agent::Session::Started& each : session.sources())
         for (const Schema* schema : each.running->schemas())
-            if (is_events(*schema)) schemas.push_back(schema);
+            if (is_events(*schema) && is_asked_for(*schema, *each.source, options)) schemas.push_back(schema);
     RowPrinter printer(
         {options.json, clock.realtime_ns() - clock.monotonic_ns(), options.fields, schemas.size() > 1},
         session.store().lookup());
@@ -97,18 +110,18 @@ int run_trace(const Options& options) {
     Result<RowSayer> sayer =
         RowSayer::open(options, clock.realtime_ns() - clock.monotonic_ns(), session.store().lookup());
     if (!sayer) return fail(sayer.error());
+    std::uint64_t shown = 0;
     print_rows(session, options, [&](const Row& row, std::string& text) {
-        if (!is_events(row.schema())) return false;
+        if (std::ranges::find(schemas, &row.schema()) == schemas.end()) return false;
         if (options.say)
             sayer->add(row, text);
         else
             printer.add(row, text);
+        ++shown;
         return true;
     });
-    std::uint64_t seen = 0;
-    for (const explain::SensorCoverage& part : session.coverage()) seen += part.seen;
     if (options.json) print(sinks::losses_json_lines(session.coverage()));
-    print_error(fmt::format("{}, {}.\n", counted(seen, "row"), loss_words(session.coverage())));
+    print_error(fmt::format("{}, {}.\n", counted(shown, "row"), loss_words(session.coverage())));
     return exit_fine;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Interrupt handlers and softirqs, timed from entry to exit on the processor they run on, and counted at their exit. */
-#include "bpf/ring.h"
 #include "bpf/process_flags.h"
+#include "bpf/ring.h"
 #include "sensors/interrupt/interrupt.event.h"
 
 char LICENSE[] SEC("license") = "GPL";

@@ -51,7 +51,8 @@ Counts column_of(const char* path, unsigned cpu) {
         std::string name, number;
         if (!(words >> name)) continue;
         name.pop_back();  // its colon
-        for (std::size_t i = 0; i <= column && words >> number; ++i) {}
+        for (std::size_t i = 0; i <= column && words >> number; ++i) {
+        }
         if (!number.empty()) out[name] = std::strtoull(number.c_str(), nullptr, 10);
     }
     std::fclose(file);
@@ -103,7 +104,8 @@ class InterruptKernel : public testing::Test {
     static Counts unmoved(const Counts& before, const Counts& after) {
         Counts out;
         for (const auto& [name, count] : before)
-            if (const auto same = after.find(name); same != after.end() && same->second == count) out[name] = count;
+            if (const auto same = after.find(name); same != after.end() && same->second == count)
+                out[name] = count;
         return out;
     }
     Counts border(const char* path, const std::function<void()>& read) const {
@@ -151,7 +153,8 @@ TEST_F(InterruptKernel, softirqs_of_a_processor_are_as_many_as_the_kernel_counts
     std::set<std::string> proven;
     const std::set<std::string> wanted = {"NET_RX", "TIMER", "RCU", "SCHED"};
     while (!std::includes(proven.begin(), proven.end(), wanted.begin(), wanted.end())) {
-        ASSERT_LT(std::chrono::steady_clock::now(), deadline) << proven.size() << " of " << wanted.size() << " kinds";
+        ASSERT_LT(std::chrono::steady_clock::now(), deadline)
+            << proven.size() << " of " << wanted.size() << " kinds";
         Counts before_first, ours, lines;
         const Counts first = border("/proc/softirqs", [&] { add_counted(before_first, lines); });
         pair.send(500);
@@ -208,7 +211,8 @@ TEST_F(InterruptKernel, names_of_lines_are_those_of_proc_interrupts) {
         std::printf("some output for a console\n");
         ::usleep(50'000);
         each_counted([&](const Row& row) {
-            if (row.schema().name == "interrupt") seen[std::to_string(row.u64("line"))].insert(std::string(row.text("name")));
+            if (row.schema().name == "interrupt")
+                seen[std::to_string(row.u64("line"))].insert(std::string(row.text("name")));
         });
     }
     ASSERT_FALSE(seen.empty());
@@ -226,7 +230,8 @@ TEST_F(InterruptKernel, names_of_lines_are_those_of_proc_interrupts) {
     std::fclose(file);
     for (const auto& [number, names] : seen)
         for (const std::string& name : names)
-            EXPECT_NE(theirs[number].find(" " + name), std::string::npos) << number << " " << name << ": " << theirs[number];
+            EXPECT_NE(theirs[number].find(" " + name), std::string::npos)
+                << number << " " << name << ": " << theirs[number];
 }
 
 // A socket filter that lets every packet through and takes `least_ns` of the clock for it. It runs in the softirq.
@@ -243,7 +248,8 @@ OwnedFd slow_filter(std::int32_t least_ns) {
     const bpf_insn program[] = {
         op(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_ktime_get_ns),
         op(BPF_ALU64 | BPF_MOV | BPF_X, 6, 0, 0, 0),
-        op(BPF_ALU64 | BPF_MOV | BPF_K, 7, 0, 0, 4'000),  // no longer than so many rounds: the verifier follows each
+        op(BPF_ALU64 | BPF_MOV | BPF_K, 7, 0, 0,
+           4'000),  // no longer than so many rounds: the verifier follows each
         op(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_ktime_get_ns),
         op(BPF_ALU64 | BPF_SUB | BPF_X, 0, 6, 0, 0),
         op(BPF_JMP | BPF_JGE | BPF_K, 0, 0, 2, least_ns),
@@ -252,7 +258,8 @@ OwnedFd slow_filter(std::int32_t least_ns) {
         op(BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 0xffff),
         op(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
     };
-    return OwnedFd(::bpf_prog_load(BPF_PROG_TYPE_SOCKET_FILTER, "waggle_slow", "GPL", program, std::size(program), nullptr));
+    return OwnedFd(::bpf_prog_load(BPF_PROG_TYPE_SOCKET_FILTER, "waggle_slow", "GPL", program,
+                                   std::size(program), nullptr));
 }
 
 TEST_F(InterruptKernel, receiving_takes_at_least_what_its_filter_takes_and_at_most_what_the_sender_waits) {
@@ -262,14 +269,15 @@ TEST_F(InterruptKernel, receiving_takes_at_least_what_its_filter_takes_and_at_mo
     const OwnedFd filter = slow_filter(filter_ns);
     ASSERT_TRUE(filter) << std::strerror(errno);
     const int fd = filter.get();
-    ASSERT_EQ(::setsockopt(pair.receiver.get(), SOL_SOCKET, SO_ATTACH_BPF, &fd, sizeof fd), 0) << std::strerror(errno);
+    ASSERT_EQ(::setsockopt(pair.receiver.get(), SOL_SOCKET, SO_ATTACH_BPF, &fd, sizeof fd), 0)
+        << std::strerror(errno);
     const SystemClock clock;
     const std::uint64_t began = clock.monotonic_ns();
     each_counted([](const Row&) {});
     pair.send(packets);
     const auto own_pid = static_cast<std::uint64_t>(::getpid());
-    std::uint64_t receive_ns = 0, softirq_ns = 0, interrupt_ns = 0;             // in this process's time
-    std::uint64_t handlers_ns = 0, cpu_receive_ns = 0, cpu_thread_ns = 0;       // on this processor
+    std::uint64_t receive_ns = 0, softirq_ns = 0, interrupt_ns = 0;        // in this process's time
+    std::uint64_t handlers_ns = 0, cpu_receive_ns = 0, cpu_thread_ns = 0;  // on this processor
     std::uint64_t times = 0, in_histogram = 0, long_ones = 0;
     const auto of_processor = [&](const Row& row) {
         if (row.schema().name == "interrupt" && row.u64("cpu") == cpu_) handlers_ns += row.u64("run_ns");
@@ -313,7 +321,8 @@ TEST_F(InterruptKernel, packets_of_the_loopback_device_come_from_the_backlog) {
     pair.send(1000);
     std::uint64_t packets = 0;
     each_counted([&](const Row& row) {
-        if (row.schema().name == "net_poll" && row.u64("cpu") == cpu_ && row.text("device").empty()) packets += row.u64("packets");
+        if (row.schema().name == "net_poll" && row.u64("cpu") == cpu_ && row.text("device").empty())
+            packets += row.u64("packets");
     });
     EXPECT_GE(packets, 1000u);
     expect_no_loss();

@@ -58,8 +58,8 @@ TEST(Interrupt, a_softirq_row_carries_its_histogram_behind_it) {
     state.slots[form.slot_of(1000)] = 4;
     state.slots[INTERRUPT_SLOTS - 1] = 1;
     HistogramPacker packer(interrupt_kind_softirq,
-                           {WAGGLE_HISTOGRAM_PLACE(softirq_state, slots, row.duration_histogram, INTERRUPT_TIME_UNIT,
-                                                   INTERRUPT_TIME_END)});
+                           {WAGGLE_HISTOGRAM_PLACE(softirq_state, slots, row.duration_histogram,
+                                                   INTERRUPT_TIME_UNIT, INTERRUPT_TIME_END)});
     const Bytes value(reinterpret_cast<const std::byte*>(&state), sizeof state);
     const auto records = packer.pack({&value, 1});
     ASSERT_EQ(records.size(), 1u);

@@ -328,6 +328,18 @@ two_processors() {
     value busy_cpu "${online[first]}"
     value other_cpu "${online[1 - first]}"
 }
+# backlog_overflows: waits until a processor has dropped packets that found no room in its backlog.
+backlog_drops() {
+    local sum=0 processed lost rest
+    while read -r processed lost rest; do sum=$((sum + 16#$lost)); done < /proc/net/softnet_stat
+    echo "$sum"
+}
+backlog_overflows() {
+    local before
+    before=$(backlog_drops)
+    drops() { (($(backlog_drops) > before + 1000)); }
+    wait_for 20 drops || cannot "this machine is too busy for a backlog to overflow"
+}
 # rules_that_take_time NETNS N: N rules for what no packet has; each packet that is received is compared with all of them.
 rules_that_take_time() {
     {

@@ -282,6 +282,12 @@ struct net_device {
     char name[16];
     struct list_head dev_list;
 };
+struct napi_struct {
+    struct net_device* dev;
+};
+struct irqaction {
+    const char* name;
+};
 struct dst_ops {
     unsigned short family;
 };

@@ -209,6 +209,15 @@ service() {
     wait_for 10 test -s "$ready" || fail "$name did not start: $(tail -n 1 "$LAB_STATE/$key.log")"
     value "pid_$key" "$(cat "$ready")"
 }
+# tap KEY NETNS DEVICE NAME read|never: a tap device of a program called NAME, which reads what is sent by the device, or never does.
+tap() {
+    local key=$1 ready=$LAB_STATE/$1.pid
+    ip netns exec "$mark-$2" setsid python3 "$LAB/tools/tap" "$4" "$LAB_LIFE" "$ready" "$3" "$5" > "$LAB_STATE/$key.log" 2>&1 < /dev/null &
+    disown
+    wait_for 10 test -s "$ready" || cannot "no tap device: $(tail -n 1 "$LAB_STATE/$key.log")"
+    value "pid_$key" "$(cat "$ready")"
+    ip_in "$2" link set "$3" up
+}
 # script KEY PATH: a program from standard input, written to PATH below $LAB_STATE; $KEY is its whole path.
 script() {
     mkdir -p "$(dirname "$LAB_STATE/$2")"
@@ -316,6 +325,44 @@ router_speaks_ipv6() {
     ip_in client -6 route add default via "$client_network6::1"
     ip_in server -6 route add default via "$server_network6::1"
     setting router net.ipv6.conf.all.forwarding=1
+}
+# received_by NETNS DEVICE CPU: that processor takes all packets of the device through the network stack (RPS).
+received_by() {
+    local mask
+    mask=$(printf '%x' $((1 << $3)))
+    # In that namespace's own view of /sys.
+    in_netns "$1" bash -c "echo $mask > /sys/class/net/$2/queues/rx-0/rps_cpus"
+}
+# two_processors: $busy_cpu and $other_cpu, two numbers of processors; which is which differs with the seed.
+two_processors() {
+    local online
+    mapfile -t online < <(awk '/^processor/ { print $3 }' /proc/cpuinfo)
+    ((${#online[@]} > 1)) || cannot "one processor alone"
+    local first
+    first=$(draw processors 2)
+    value busy_cpu "${online[first]}"
+    value other_cpu "${online[1 - first]}"
+}
+# backlog_overflows: waits until a processor has dropped packets that found no room in its backlog.
+backlog_drops() {
+    local sum=0 processed lost rest
+    while read -r processed lost rest; do sum=$((sum + 16#$lost)); done < /proc/net/softnet_stat
+    echo "$sum"
+}
+backlog_overflows() {
+    local before
+    before=$(backlog_drops)
+    drops() { (($(backlog_drops) > before + 1000)); }
+    wait_for 20 drops || cannot "this machine is too busy for a backlog to overflow"
+}
+# rules_that_take_time NETNS N: N rules for what no packet has; each packet that is received is compared with all of them.
+rules_that_take_time() {
+    {
+        echo "table ip long {"
+        echo "chain c { type filter hook prerouting priority -300; policy accept;"
+        seq "$2" | sed 's/.*/udp dport 9 udp sport &/'
+        printf '}\n}\n'
+    } | in_netns "$1" nft -f -
 }
 # known_neighbour NETNS DEVICE ADDRESS NETNS DEVICE: the first knows the hardware address of the second, so that no ARP is asked.
 known_neighbour() {

@@ -38,6 +38,7 @@ std::unique_ptr<Fact> make_routes(const Roots& roots);
 std::unique_ptr<Fact> make_routing_rules(const Roots& roots);
 std::unique_ptr<Fact> make_neighbours(const Roots& roots);
 std::unique_ptr<Fact> make_qdiscs(const Roots& roots);
+std::unique_ptr<Fact> make_softnet(const Roots& roots);
 std::unique_ptr<Fact> make_task_limits(const Roots& roots);
 std::unique_ptr<Fact> make_task_holders(const Roots& roots);
 std::unique_ptr<Fact> make_full_descriptors(const Roots& roots);

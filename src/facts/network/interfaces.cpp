@@ -25,6 +25,8 @@ struct interface_fact {
     __u8 up;
     __u8 carrier;
     __u8 reserved[2];
+    __u32 rx_queues;
+    __u32 reserved_too;
     __u64 rx_packets;
     __u64 rx_bytes;
     __u64 rx_dropped;
@@ -35,6 +37,21 @@ struct interface_fact {
     __u64 tx_bytes;
     __u64 tx_dropped;
     __u64 tx_errors;
+    __u64 rx_length_errors;
+    __u64 rx_over_errors;
+    __u64 rx_crc_errors;
+    __u64 rx_frame_errors;
+    __u64 rx_fifo_errors;
+    __u64 tx_aborted_errors;
+    __u64 tx_carrier_errors;
+    __u64 tx_fifo_errors;
+    __u64 tx_heartbeat_errors;
+    __u64 tx_window_errors;
+    __u64 rx_multicast;
+    __u64 tx_collisions;
+    __u64 rx_compressed;
+    __u64 tx_compressed;
+    __u64 rx_otherhost_dropped;
 };
 
 constexpr Field interfaces_fields[] = {
@@ -52,6 +69,8 @@ constexpr Field interfaces_fields[] = {
                  trait_hidden),
     WAGGLE_FIELD(interface_fact, master_ifindex, Unit::identifier,
                  "The bridge or bond it belongs to; 0 where to none.", trait_hidden),
+    WAGGLE_FIELD(interface_fact, rx_queues, Unit::count,
+                 "Queues by which it can receive, at most; many are not in use by default.", trait_hidden),
     WAGGLE_FIELD(interface_fact, rx_packets, Unit::count, "Packets received.", trait_cumulative),
     WAGGLE_FIELD(interface_fact, rx_bytes, Unit::bytes, "Bytes received.", trait_cumulative),
     WAGGLE_FIELD(interface_fact, rx_dropped, Unit::count, "Received packets dropped by the kernel or driver.",
@@ -68,6 +87,47 @@ constexpr Field interfaces_fields[] = {
     WAGGLE_FIELD(interface_fact, tx_dropped, Unit::count, "Packets dropped instead of sent.",
                  trait_cumulative),
     WAGGLE_FIELD(interface_fact, tx_errors, Unit::count, "Packets that could not be sent.", trait_cumulative),
+    WAGGLE_FIELD(interface_fact, rx_length_errors, Unit::count,
+                 "Received packets dropped because their length is not allowed.",
+                 trait_cumulative | trait_hidden),
+    WAGGLE_FIELD(interface_fact, rx_over_errors, Unit::count,
+                 "Received packets that did not fit into the buffers the machine had ready, as the device "
+                 "counts them.",
+                 trait_cumulative | trait_hidden),
+    WAGGLE_FIELD(interface_fact, rx_crc_errors, Unit::count,
+                 "Received packets whose checksum (CRC) was wrong: damaged on the way; in a tunnel: with or "
+                 "without a checksum where the other is set up.",
+                 trait_cumulative | trait_hidden),
+    WAGGLE_FIELD(interface_fact, rx_frame_errors, Unit::count,
+                 "Received packets that did not end at a whole byte.", trait_cumulative | trait_hidden),
+    WAGGLE_FIELD(interface_fact, rx_fifo_errors, Unit::count,
+                 "Received packets for which a queue was full; in a tunnel: out of order.",
+                 trait_cumulative | trait_hidden),
+    WAGGLE_FIELD(interface_fact, tx_aborted_errors, Unit::count, "Packets whose sending the device gave up.",
+                 trait_cumulative | trait_hidden),
+    WAGGLE_FIELD(interface_fact, tx_carrier_errors, Unit::count,
+                 "Packets that could not be sent because the line was lost; in a tunnel: without a route to "
+                 "its other end.",
+                 trait_cumulative | trait_hidden),
+    WAGGLE_FIELD(interface_fact, tx_fifo_errors, Unit::count,
+                 "Packets that reached the device's transmitter too late.", trait_cumulative | trait_hidden),
+    WAGGLE_FIELD(interface_fact, tx_heartbeat_errors, Unit::count,
+                 "Heartbeat errors of old half-duplex Ethernet.", trait_cumulative | trait_hidden),
+    WAGGLE_FIELD(interface_fact, tx_window_errors, Unit::count,
+                 "Packets that could not be sent because of a late collision.",
+                 trait_cumulative | trait_hidden),
+    WAGGLE_FIELD(interface_fact, rx_multicast, Unit::count,
+                 "Multicast packets received; many cards count those too that do not reach the machine.",
+                 trait_cumulative | trait_hidden),
+    WAGGLE_FIELD(interface_fact, tx_collisions, Unit::count, "Collisions while sending.",
+                 trait_cumulative | trait_hidden),
+    WAGGLE_FIELD(interface_fact, rx_compressed, Unit::count, "Compressed packets received; of PPP and SLIP.",
+                 trait_cumulative | trait_hidden),
+    WAGGLE_FIELD(interface_fact, tx_compressed, Unit::count, "Compressed packets sent; of PPP and SLIP.",
+                 trait_cumulative | trait_hidden),
+    WAGGLE_FIELD(interface_fact, rx_otherhost_dropped, Unit::count,
+                 "Received packets for another machine's hardware address, dropped; since Linux 5.19.",
+                 trait_cumulative | trait_hidden),
 };
 constexpr Schema interface_schema = {"interfaces", "A network interface of any network namespace.",
                                      sizeof(interface_fact), interfaces_fields, false};
@@ -91,12 +151,31 @@ void read_statistics(Bytes value, interface_fact& fact) {
     fact.tx_bytes = s.tx_bytes;
     fact.tx_dropped = s.tx_dropped;
     fact.tx_errors = s.tx_errors;
+    fact.rx_length_errors = s.rx_length_errors;
+    fact.rx_over_errors = s.rx_over_errors;
+    fact.rx_crc_errors = s.rx_crc_errors;
+    fact.rx_frame_errors = s.rx_frame_errors;
+    fact.rx_fifo_errors = s.rx_fifo_errors;
+    fact.tx_aborted_errors = s.tx_aborted_errors;
+    fact.tx_carrier_errors = s.tx_carrier_errors;
+    fact.tx_fifo_errors = s.tx_fifo_errors;
+    fact.tx_heartbeat_errors = s.tx_heartbeat_errors;
+    fact.tx_window_errors = s.tx_window_errors;
+    fact.rx_multicast = s.multicast;
+    fact.tx_collisions = s.collisions;
+    fact.rx_compressed = s.rx_compressed;
+    fact.tx_compressed = s.tx_compressed;
+    // Behind what the headers of older systems know.
+    constexpr std::size_t otherhost_at = offsetof(rtnl_link_stats64, rx_nohandler) + sizeof(__u64);
+    if (value.size() >= otherhost_at + sizeof(__u64))
+        fact.rx_otherhost_dropped = load<std::uint64_t>(value, otherhost_at);
 }
 
 void read_attribute(std::uint16_t type, Bytes value, interface_fact& fact) {
     const auto u8 = [&] { return value.empty() ? std::uint8_t{0} : load<std::uint8_t>(value); };
     if (type == IFLA_IFNAME) put(fact.name, netlink_text(value));
     if (type == IFLA_MTU) fact.mtu = netlink_u32(value);
+    if (type == IFLA_NUM_RX_QUEUES) fact.rx_queues = netlink_u32(value);
     if (type == IFLA_TXQLEN) fact.tx_queue_length = netlink_u32(value);
     if (type == IFLA_MASTER) fact.master_ifindex = netlink_u32(value);
     if (type == IFLA_OPERSTATE) put(fact.state, state_name(u8()));

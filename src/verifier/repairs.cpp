@@ -242,6 +242,8 @@ class Repairs {
         const std::int64_t needed = std::max(
             range - off, it_.code.kind == Code::call ? 0 : it_.code.offset + width_of(it_.code.width));
         if (off < 0 || needed <= 0) return;
+        // The compiler can reach one variable's place through another: then it is not this one that is used.
+        if (replace_all(here_.text, variable, "") == here_.text) return;
         const std::string begin = variable_of("->data"), end = variable_of("->data_end");
         std::string text;
         const std::string from = fmt::format("(void *)(long){}->data", context);

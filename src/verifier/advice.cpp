@@ -16,15 +16,6 @@ namespace {
 
 using Code = Instruction::Kind;
 
-bool calls_or_changes(std::string_view expression) {
-    for (const std::string_view change : {"++", "--", "=", ";", "\"", "'"})
-        if (expression.find(change) != std::string_view::npos) return true;
-    for (std::size_t at = expression.find('('); at != std::string_view::npos;
-         at = expression.find('(', at + 1))
-        if (at > 0 && is_word(expression[at - 1])) return true;
-    return false;
-}
-
 // An access that can be written down a second time: "name[0]", "*(p + i)", "t->pid".
 bool is_access(std::string_view expression, std::string_view line) {
     return !expression.empty() && expression.size() < line.size() &&
@@ -33,19 +24,23 @@ bool is_access(std::string_view expression, std::string_view line) {
            !calls_or_changes(expression);
 }
 
-std::string replace_all(std::string text, std::string_view from, const std::string& to) {
-    for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
-        const bool begins = at == 0 || (!is_word(text[at - 1]) && text[at - 1] != '.' &&
-                                        !(at > 1 && text[at - 1] == '>' && text[at - 2] == '-'));
-        const std::size_t end = at + from.size();
-        const bool ends = end >= text.size() || !is_word(from.back()) || !is_word(text[end]);
-        if (begins && ends)
-            text.replace(at, from.size(), to);
-        else
-            at += from.size();
-        if (at >= text.size()) break;
-    }
-    return text;
+// "seen[n] += 1": changes what stands left, and reads nothing else through an index or a pointer.
+bool is_joined_assignment(std::string_view statement) {
+    const std::size_t equals = statement.find('=');
+    if (equals == std::string_view::npos || equals < 2 ||
+        statement.find('=', equals + 1) != std::string_view::npos)
+        return false;
+    return std::string_view("+-*/%&|^").find(statement[equals - 1]) != std::string_view::npos &&
+           statement.find_first_of("[*>", equals) == std::string_view::npos;
+}
+
+// A variable or a member: "len", "it->len".
+bool is_member_path(std::string_view expression) {
+    return std::all_of(expression.begin(), expression.end(),
+                       [](char c) {
+                           return is_word(c) || std::string_view("->.").find(c) != std::string_view::npos;
+                       }) &&
+           expression.find("--") == std::string_view::npos && expression.find("++") == std::string_view::npos;
 }
 
 // The accesses of the line that go through the same pointer: "name[0]" and "name[1]".
@@ -92,8 +87,9 @@ class Advice {
             if (auto whole = it_.context.lines->function_around(here_); !whole.empty())
                 lines_ = std::move(whole);
         access_ = expression_at(here_.text, here_.column);
-        // Of "seen[n] = 1" the left side is what is written.
-        if (it_.code.kind == Code::store)
+        // Of "seen[n] = 1" the left side is what is written, of "seen[n] += 1" it is what is read too.
+        const bool both = is_joined_assignment(access_);
+        if (it_.code.kind == Code::store || both)
             if (const std::size_t equals = access_.find('='); equals != std::string::npos && equals > 0) {
                 access_.resize(access_.find_last_not_of(" +-*/%&|^<>", equals - 1) + 1);
                 if (access_.ends_with("]") && declared_before(access_))
@@ -188,8 +184,22 @@ class Advice {
         mask_in_place(way);
     }
 
+    // "skb->sk": each time it is read it can be null again; one copy is tested and used.
+    void test_of_copy(const std::string& member) {
+        if (leave_.empty() || member.find("->") == std::string::npos || calls_or_changes(member) ||
+            member.find_first_of(" (*&") != std::string::npos || is_body_without_braces(lines_, here_) ||
+            !here_.text.ends_with(";"))
+            return;
+        const std::string text = replace_all(here_.text, member, "copy");
+        if (text == here_.text) return;
+        facts_["null_copy_at"] = std::to_string(here_.line);
+        set("null_test", fmt::format("instead null_copy_at: __auto_type copy = {}; if (!copy) {} {}", member,
+                                     leave_, text));
+    }
+
     // The test stands best right behind the line that got the pointer.
     void null_test() {
+        if (has(facts_, "var") && !is_identifier(facts_["var"])) test_of_copy(facts_["var"]);
         if (!has(facts_, "var") || !is_identifier(facts_["var"])) return;
         const std::string& variable = facts_["var"];
         const std::string verdict = facts_.contains("verdict") ? facts_["verdict"] : "0";
@@ -212,7 +222,7 @@ class Advice {
         if (it_.code.kind != Code::call || it_.reg.size() != 2 || it_.reg[1] < '2' || it_.reg[1] > '5')
             return;
         const std::string name = facts_.contains("var") ? facts_["var"] : "";
-        if (!is_identifier(name)) return;
+        if (name.empty() || is_digit(name[0]) || !is_member_path(name)) return;
         const int number = it_.reg[1] - '0';
         const Held memory = read_held(it_.history.held_before(it_.fault, fmt::format("R{}", number - 1)));
         const std::string_view given = call_argument(here_.text, it_.code.function, number - 1);
@@ -240,6 +250,24 @@ class Advice {
         }
         if (room.empty()) return;
         set("room", room);
+        // A member can be read anew by the compiler: one copy is tested and given.
+        if (!is_identifier(name) && name.find("->") != std::string::npos && !leave_.empty() &&
+            !is_body_without_braces(lines_, here_) && name.find(' ') == std::string::npos)
+            set_place("copied_size",
+                      fmt::format("__u64 length = {}; if (length > {}) {} {}", name, room, leave_,
+                                  replace_all(here_.text, name, "length")),
+                      here_);
+        bool leave_for_empty = !leave_.empty();
+        const Held bytes = read_held(it_.history.held_before(it_.fault, it_.reg));
+        std::string_view most = room;
+        const auto has_bytes = take_number(most);
+        if (!is_identifier(name)) leave_for_empty = false;
+        if (has_bytes && bytes.largest() && *bytes.largest() <= *has_bytes)
+            set("not_empty", fmt::format("if ({} == 0) {}", name, leave_));
+        else
+            set("not_empty", fmt::format("if ({} > {}) {} asm volatile(\"\" : \"+r\"({})); if ({} == 0) {}",
+                                         name, room, leave_, name, name, leave_));
+        if (!leave_for_empty) facts_.erase("not_empty");
         const bool unsigned_name = declared_signedness(lines_, name) == Signedness::is_unsigned;
         set("size_outside", unsigned_name ? fmt::format("{} > {}", name, room)
                                           : fmt::format("{} < 0 || {} > {}", name, name, room));
@@ -254,6 +282,7 @@ class Advice {
     std::string upper_bound(std::string_view name, std::string_view array, const IndexWay& way) const {
         const std::int64_t size = number_in(facts_, "size"), limit = number_in(facts_, "limit");
         const std::int64_t element = way.element_bytes;
+        if (it_.code.kind == Code::call) return bound_of_argument(name, way);
         if (!array.empty() && it_.context.lines && size <= element)
             if (const auto length = it_.context.lines->array_length(last_name(array)))
                 return fmt::format("{} >= {}", name, *length);
@@ -274,6 +303,21 @@ class Advice {
         if (array.find("->") != std::string_view::npos && !calls_or_changes(array))
             return fmt::format("{} >= sizeof({}) / sizeof({}[0])", name, array, array);
         return {};
+    }
+
+    // "&line[at]" given to a helper that uses some bytes there.
+    std::string bound_of_argument(std::string_view name, const IndexWay& way) const {
+        if (it_.reg.size() != 2 || it_.reg[1] < '1' || it_.reg[1] > '4' || way.element_bytes != 1) return {};
+        const int number = it_.reg[1] - '0';
+        const auto bytes =
+            read_held(it_.history.held_before(it_.fault, fmt::format("R{}", number + 1))).largest();
+        const std::string_view given = call_argument(here_.text, it_.code.function, number);
+        if (!bytes || *bytes < 0 || !given.starts_with("&")) return {};
+        const auto [array, inside] = element(trim(given.substr(1)));
+        if (array.empty() || inside != name || !it_.context.lines) return {};
+        const auto length = it_.context.lines->array_length(last_name(array));
+        if (!length || *length < *bytes) return {};
+        return fmt::format("{} > {}", name, *length - *bytes);
     }
 
     // The program's own test, put where it counts: behind a barrier that leaves one copy.
@@ -320,6 +364,16 @@ class Advice {
             if (!added) return;
             text = added->text;
         }
+        // A test leaves what the program reads as it is, where the number that is tested is the one that is added.
+        const std::string verdict = facts_.contains("verdict") ? facts_["verdict"] : "0";
+        const std::string leave = leave_statement(it_.history, it_.moved, verdict);
+        const bool counts_up = !way.sign_extended && way.lowest && *way.lowest >= 0 &&
+                               declared_signedness(lines_, way.expression) == Signedness::is_unsigned;
+        if (counts_up && way.element_bytes == 1 && is_identifier(way.expression) && !leave.empty() &&
+            !is_body_without_braces(lines_, *added) && added->file == here_.file) {
+            set("narrow_test", fmt::format("if ({} > 0xf000) {}", way.expression, leave));
+            set("narrow_test_at", std::to_string(added->line));
+        }
         const std::int64_t highest = way.highest.value_or(0x7fff);
         std::int64_t mask = 0x7f;
         while (mask < 0x7fff && mask < highest) mask = mask << 1 | 1;
@@ -337,7 +391,12 @@ class Advice {
         if (!end.empty()) {
             if (end != "data_end") set("other_end", end);
         } else if (!context.empty() && it_.history.event(it_.fault).frame == 0) {
-            set("data_end", fmt::format("(void *)(long){}->data_end", context));  // it never asked for it
+            const std::string_view section = it_.context.section;
+            const bool option =
+                section.starts_with("cgroup/getsockopt") || section.starts_with("cgroup/setsockopt");
+            // It never asked for it.
+            set("data_end",
+                option ? context + "->optval_end" : fmt::format("(void *)(long){}->data_end", context));
         }
         if (const int subtracted = packet_subtraction(it_.history, it_.fault); subtracted >= 0)
             set_line("subtracted_line", subtracted);
@@ -347,7 +406,7 @@ class Advice {
         const SourceLine origin = it_.history.line_of(it_.history.event(it_.path.origin));
         const std::string_view begin = assigned_variable(origin.text, origin.column);
         if (origin.file == here_.file && origin.line <= here_.line &&
-            origin.text.find("->data") != std::string::npos)
+            origin.text.find("->data") != std::string::npos && !moves_by_variable(begin))
             set("packet_begin", begin);
         if (!has(facts_, "data_end") || !is_access(access_, here_.text)) return;
         const std::string leave = in_loop(it_.history, it_.fault) ? "break;" : leave_;
@@ -360,6 +419,12 @@ class Advice {
         const bool own_name = is_identifier(facts_.contains("var") ? facts_["var"] : "");
         set_place(in_loop(it_.history, it_.fault) || !own_name ? "loop_read" : "checked_read",
                   replace_all(here_.text, access_, checked), here_);
+    }
+
+    // "begin[i]": how far it reaches differs from round to round.
+    bool moves_by_variable(std::string_view begin) const {
+        const auto [array, inside] = element(access_);
+        return !begin.empty() && array == begin && !inside.empty() && !is_number(inside);
     }
 
     // "if (data > data_end - 20)": the end stays, the other side moves.
@@ -424,7 +489,8 @@ class Advice {
         const std::string context =
             it_.context.lines ? it_.context.lines->first_parameter(it_.program) : std::string();
         set("context_name", context);
-        if (it_.code.kind == Code::call && it_.reg == "R1" && !context.empty()) {
+        const bool first = it_.reg == "R1" || has(facts_, "packet_for_context");
+        if (it_.code.kind == Code::call && first && !context.empty()) {
             const std::string given(call_argument(here_.text, it_.code.function, 1));
             const std::size_t call = here_.text.find(it_.code.function);
             if (!given.empty() && call != std::string::npos) {

@@ -11,6 +11,7 @@
 #include "verifier/figures.h"
 #include "verifier/findings.h"
 #include "verifier/remedy.h"
+#include "verifier/repairs.h"
 
 namespace waggle::kernel {
 
@@ -45,7 +46,21 @@ Rejection Explainer::explain() {
                 taken = found;
                 function = lock;
             }
-        if (taken >= 0) follow_to_end(taken, function);
+        if (taken >= 0) {
+            const SourceLine line = history_.line_of(history_.event(taken));
+            const std::string_view given = call_argument(line.text, function, 1);
+            facts_.erase("var");
+            facts_.erase("pointee");
+            if (function == "bpf_spin_lock" && !given.empty() && is_identifier(base_variable(given)))
+                place_release(taken, fmt::format("bpf_spin_unlock({});", given));
+            else if (function == "bpf_rcu_read_lock")
+                place_release(taken, "bpf_rcu_read_unlock();");
+            else if (function == "bpf_preempt_disable")
+                place_release(taken, "bpf_preempt_enable();");
+            else if (function == "bpf_local_irq_save" && !given.empty())
+                place_release(taken, fmt::format("bpf_local_irq_restore({});", given));
+            follow_to_end(taken, function);
+        }
     }
     say(match);
     return std::move(out_);
@@ -81,7 +96,7 @@ void Explainer::gather() {
             std::string_view error = context_.loader.substr(at + 1);
             if (const auto number = take_number(error)) set("map_error", std::to_string(*number));
         }
-    count_loop();
+    count_loop(most_rounds);
     if (context_.loop) set("loop_in_program", "yes");
     if (fault_ < 0) return;
     set("instruction", history_.event(fault_).text);
@@ -125,6 +140,7 @@ void Explainer::gather() {
     if (!held.empty()) describe_held(held);
     name_register();
     follow_index();
+    bound_rounds();
     gather_arguments();
     gather_protection();
     gather_source_kind();
@@ -140,6 +156,7 @@ void Explainer::advise() {
     situation.first_element = first_element_;
     situation.global = global_;
     add_advice(situation, facts_);
+    add_repairs(situation, facts_);
 }
 
 // Whose memory a number that is used as a pointer points to, where the hook tells it.
@@ -169,8 +186,39 @@ void Explainer::plain_verdict() {
     if (!named) facts_["verdict"] = "0";
 }
 
+// "for (int i = 0; i < n; i++)" with a limit for i, where the body is short and goes one way; else empty.
+std::string Explainer::limited_for(const SourceLine& line) const {
+    constexpr std::uint32_t most_instructions = 400;  // of a round: 1,024 rounds stay far below a million
+    if (!context_.loop_end || *context_.loop_end - *context_.loop > most_instructions) return {};
+    const std::string_view text = line.text;
+    const std::size_t first = text.find(';'), second = text.find(';', first + 1);
+    if (first == std::string_view::npos || second == std::string_view::npos) return {};
+    const std::string_view test = trim(text.substr(first + 1, second - first - 1));
+    const std::size_t less = test.find(" < ");
+    if (less == std::string_view::npos) return {};
+    const std::string_view counter = test.substr(0, less), limit = test.substr(less + 3);
+    const bool counts = text.find(fmt::format("{}++", counter), second) != std::string_view::npos ||
+                        text.find(fmt::format("++{}", counter), second) != std::string_view::npos;
+    const bool starts = text.substr(0, first).ends_with(fmt::format("{} = 0", counter));
+    // A variable, no constant: constants are as the program means them.
+    const bool varies = is_identifier(limit) &&
+                        std::any_of(limit.begin(), limit.end(), [](char c) { return c >= 'a' && c <= 'z'; });
+    if (!is_identifier(counter) || !counts || !starts || !varies) return {};
+    int branches = 0;
+    for (const SourceLine& each : context_.lines->function_around(line)) {
+        if (each.line < line.line) continue;
+        for (const std::string_view word :
+             {"for (", "while (", "if (", "switch (", "&&", "||", " ? ", "goto "})
+            if (each.text.find(word) != std::string::npos && each.line != line.line) ++branches;
+    }
+    if (branches > 0) return {};
+    std::string out(text);
+    out.insert(second, fmt::format(" && {} < 1024", counter));
+    return out;
+}
+
 // "while (x) {" with a limit: "for (int i = 0; i < 64 && (x); i++) {".
-void Explainer::count_loop() {
+void Explainer::count_loop(std::int64_t rounds) {
     if (!context_.loop || !context_.lines) return;
     const SourceLine line = line_of_loop();
     std::string_view text = line.text;
@@ -178,16 +226,36 @@ void Explainer::count_loop() {
     if (text.starts_with("for (;;)") || text.starts_with("while (1)") || text.starts_with("while (true)")) {
         text.remove_prefix(text.find(')') + 1);
     } else if (text.starts_with("while (")) {
-        const std::size_t close = text.rfind(')');
-        const std::string_view tail = trim(text.substr(close + 1));
-        if (close < 7 || !(tail.empty() || tail == "{")) return;
+        std::size_t close = 6;
+        for (int depth = 0; close < text.size(); ++close) {
+            if (text[close] == '(') ++depth;
+            if (text[close] == ')' && --depth == 0) break;
+        }
+        if (close >= text.size()) return;
         condition = fmt::format(" && ({})", text.substr(7, close - 7));
         text.remove_prefix(close + 1);
+    } else if (text.starts_with("for (")) {
+        if (const std::string limited = limited_for(line); !limited.empty()) {
+            set("counted_line", limited);
+            set("counted_line_at", std::to_string(line.line));
+        }
+        return;
     } else {
         return;
     }
-    set("counted_line", fmt::format("for (int round = 0; round < 64{}; round++){}", condition, text));
+    set("counted_line", fmt::format("for (int round = 0; round < {}{}; round++){}", rounds, condition, text));
     set("counted_line_at", std::to_string(line.line));
+}
+
+// A packet pointer that each round moves further: how often it can, before it is too far for a test to count.
+void Explainer::bound_rounds() {
+    if (!has(facts_, "held_packet") || moved_ < 0 || !context_.loop || !context_.loop_end) return;
+    const std::uint32_t insn = history_.event(fault_).insn;
+    if (insn < *context_.loop || insn > *context_.loop_end || history_.event(fault_).frame != 0) return;
+    set("packet_reach", std::to_string(number_in(facts_, "highest") + first_element_));
+    const auto step = read_held(history_.held_before(moved_, moved_by_)).largest();
+    constexpr std::int64_t reach = 60'000;  // below 65,535, with room for what stands in front
+    if (step && *step > 0 && *step <= reach) count_loop(std::min(most_rounds, reach / *step));
 }
 
 void Explainer::gather_section() {
@@ -247,6 +315,9 @@ void Explainer::gather_protection() {
         const Held size = read_held(history_.held_before(fault_, fmt::format("R{}", reg_[1] - '0' + 1)));
         if (size.is_scalar() && !size.number) set("varying_size", "yes");
     }
+    if (context_.section.starts_with("cgroup/getsockopt") ||
+        context_.section.starts_with("cgroup/setsockopt"))
+        set("option_memory", "yes");
     set("loader_helper", loader_of(context_.section));
     if (has_plain_context(context_.section)) set("plain_context", "yes");
     const int lock = history_.call_before(fault_, "bpf_rcu_read_lock");

@@ -11,6 +11,7 @@
 #include "verifier/figures.h"
 #include "verifier/findings.h"
 #include "verifier/remedy.h"
+#include "verifier/way_out.h"
 
 namespace waggle::kernel {
 
@@ -261,7 +262,35 @@ void Explainer::derive_acquired() {
             set("pointee", base_variable(argument));
     if (has(facts_, "release") && facts_["release"].starts_with("bpf_ringbuf") && !variable.empty())
         set("release_call", fmt::format("bpf_ringbuf_discard({}, 0);", variable));
+    place_release(taken, release_statement());
     follow_to_end(taken, function);
+}
+
+// The statement that gives back what was taken, in the source's own names; empty where they are not known.
+std::string Explainer::release_statement() const {
+    const auto known = [&](std::string_view name) {
+        const auto found = facts_.find(name);
+        return found == facts_.end() ? std::string() : found->second;
+    };
+    if (has(facts_, "acquires_dynptr"))
+        return has(facts_, "pointee") ? fmt::format("bpf_ringbuf_discard_dynptr(&{}, 0);", known("pointee"))
+                                      : std::string();
+    if (has(facts_, "acquires_iterator"))
+        return has(facts_, "pointee") ? fmt::format("{}(&{});", known("release"), known("pointee"))
+                                      : std::string();
+    if (has(facts_, "release_call")) return known("release_call");
+    return has(facts_, "release") && is_identifier(known("var"))
+               ? fmt::format("{}({});", known("release"), known("var"))
+               : std::string();
+}
+
+void Explainer::place_release(int taken, const std::string& release) {
+    if (!context_.lines) return;
+    const std::string variable = has(facts_, "pointee") ? facts_["pointee"] : facts_["var"];
+    if (const auto placed = way_out_with(history_, *context_.lines, taken, last_, release, variable)) {
+        set("way_out", placed->text);
+        set("way_out_at", std::to_string(placed->line));
+    }
 }
 
 // The way from where something was taken to where the path ends without giving it back, last step first.

@@ -128,7 +128,10 @@ void Explainer::say(const Match& match) {
         out_.insn = place_;
         out_.at = line_of_place(*place_);
     } else if (context_.lines && !out_.program.empty()) {
-        out_.at = line_of_symbol();
+        // A program that the kernel did not look at has no line at fault.
+        if (out_.kind != "unsupported_program_type") out_.at = line_of_symbol();
+    } else if (context_.lines && has(facts_, "function") && out_.kind == "unknown_kernel_function") {
+        if (auto line = context_.lines->using_symbol(facts_["function"])) out_.at = *line;
     }
     if (return_at_) out_.at = *return_at_;
     if (const SourceLine cast = line_of_cast(); cast.line) out_.at = cast;

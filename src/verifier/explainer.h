@@ -18,6 +18,8 @@ namespace waggle::kernel {
 
 inline constexpr std::size_t longest_line = 4096;  // of a complaint; further text is no verifier's
 
+inline constexpr std::int64_t most_rounds = 64;  // that a loop without an end is given
+
 struct Match {
     const RejectionClass* rejection = nullptr;
     const RejectionPattern* pattern = nullptr;
@@ -68,7 +70,9 @@ class Explainer {
     void advise();
     void gather_source_kind();
     void plain_verdict();
-    void count_loop();
+    void count_loop(std::int64_t rounds);
+    void bound_rounds();
+    std::string limited_for(const SourceLine& line) const;
     void gather_section();
     void set_line(std::string_view name, int event);
     std::string_view access() const;
@@ -95,6 +99,8 @@ class Explainer {
     std::string expected_words(std::string_view expected) const;
     void derive_acquired();
     void follow_to_end(int taken, const std::string& function);
+    std::string release_statement() const;
+    void place_release(int taken, const std::string& release);
     void say(const Match& match);
     void place_code();
     void finish_place();

@@ -44,6 +44,11 @@ bool is_keyword(std::string_view word) {
 
 std::string_view statement(std::string_view line) {
     line = trim(line);
+    if (const std::size_t comment = line.find("//"); comment != std::string_view::npos && comment > 0)
+        line = trim(line.substr(0, comment));
+    if (const std::size_t comment = line.rfind("/*");
+        comment != std::string_view::npos && comment > 0 && line.ends_with("*/"))
+        line = trim(line.substr(0, comment));
     while (!line.empty() && (line.back() == ';' || line.back() == '{'))
         line = trim(line.substr(0, line.size() - 1));
     return line;
@@ -275,6 +280,30 @@ std::string_view base_variable(std::string_view expression) {
     if (end < rest.size() && rest[end] == '(') return {};
     const std::string_view word = rest.substr(0, end);
     return is_identifier(word) && !is_keyword(word) ? word : std::string_view{};
+}
+
+bool calls_or_changes(std::string_view expression) {
+    for (const std::string_view change : {"++", "--", "=", ";", "\"", "'"})
+        if (expression.find(change) != std::string_view::npos) return true;
+    for (std::size_t at = expression.find('('); at != std::string_view::npos;
+         at = expression.find('(', at + 1))
+        if (at > 0 && is_word(expression[at - 1])) return true;
+    return false;
+}
+
+std::string replace_all(std::string text, std::string_view from, const std::string& to) {
+    for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
+        const bool begins = at == 0 || (!is_word(text[at - 1]) && text[at - 1] != '.' &&
+                                        !(at > 1 && text[at - 1] == '>' && text[at - 2] == '-'));
+        const std::size_t end = at + from.size();
+        const bool ends = end >= text.size() || !is_word(from.back()) || !is_word(text[end]);
+        if (begins && ends)
+            text.replace(at, from.size(), to);
+        else
+            at += from.size();
+        if (at >= text.size()) break;
+    }
+    return text;
 }
 
 }  // namespace waggle::kernel

@@ -53,4 +53,9 @@ std::string_view without_casts(std::string_view expression);
 
 bool is_identifier(std::string_view text);
 
+// Whether it calls a function or changes something, so that it cannot stand a second time.
+bool calls_or_changes(std::string_view expression);
+// `text` with `to` for each whole `from` that is no member of another.
+std::string replace_all(std::string text, std::string_view from, const std::string& to);
+
 }  // namespace waggle::kernel

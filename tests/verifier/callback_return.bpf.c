@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: return_value
+// applied: sentence
 // what: The callback returns the number -1; it can return only 0 to 1
 /* clang-format off */
 #include <linux/bpf.h>
@@ -10,7 +11,11 @@ char LICENSE[] SEC("license") = "GPL";
 
 static long add(__u32 round, int* sum) {
     *sum += round;
+#ifdef APPLIED
+    return *sum > 50 ? 1 : 0;
+#else
     return *sum > 50 ? -1 : 0;
+#endif
 }
 
 SEC("tc")

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: context_out_of_bounds
+// applied: sentence
 // what: 4 bytes at offset 200
 /* clang-format off */
 #include <linux/bpf.h>
@@ -10,6 +11,10 @@ char LICENSE[] SEC("license") = "GPL";
 
 SEC("xdp")
 int beyond(struct xdp_md* ctx) {
+#ifdef APPLIED
+    return XDP_PASS;
+#else
     /* fault */
     return *(volatile __u32*)((char*)ctx + 200);
+#endif
 }

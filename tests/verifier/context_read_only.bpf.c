@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: context_out_of_bounds
+// applied: sentence
 // what: The program writes 4 bytes at offset 12 of its context
 /* clang-format off */
 #include <linux/bpf.h>
@@ -10,7 +11,9 @@ char LICENSE[] SEC("license") = "GPL";
 
 SEC("xdp")
 int change(struct xdp_md* ctx) {
+#ifndef APPLIED
     /* fault */
     ctx->ingress_ifindex = 3;
+#endif
     return XDP_PASS;
 }

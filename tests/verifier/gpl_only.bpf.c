@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: gpl_only
+// applied: sentence
 // what: GPL-compatible licence
 // code: char LICENSE[] SEC("license") = "GPL";
 /* clang-format off */
@@ -7,7 +8,11 @@
 #include <bpf/bpf_helpers.h>
 /* clang-format on */
 
+#ifdef APPLIED
+char LICENSE[] SEC("license") = "GPL";
+#else
 char LICENSE[] SEC("license") = "Proprietary";
+#endif
 
 SEC("raw_tp/sched_switch")
 int print(void* ctx) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: unbounded_offset
+// applied: code
 // what: reads it from memory once more
 // code: copy = next;
 /* clang-format off */

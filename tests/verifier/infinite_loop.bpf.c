@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: unbounded_loop
+// applied: code
 // what: the verifier sees no end to it
-// code: for (int i = 0; i < 64; i++)
+// code: for (int round = 0; round < 64
 /* clang-format off */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

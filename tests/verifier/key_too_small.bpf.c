@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: stack_out_of_bounds
+// applied: code
 // what: bpf_map_lookup_elem() reads a key of 8 bytes
 /* clang-format off */
 #include <linux/bpf.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: leaked_lock
+// applied: code
 // what: The lock taken by bpf_spin_lock() in line
 // code: bpf_spin_unlock(&slot->lock);
 /* clang-format off */

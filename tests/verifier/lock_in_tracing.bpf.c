@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: lock_misuse
+// applied: sentence
 // what: cannot use bpf_spin_lock
 /* clang-format off */
 #include <linux/bpf.h>
@@ -9,7 +10,9 @@
 char LICENSE[] SEC("license") = "GPL";
 
 struct slot {
+#ifndef APPLIED
     struct bpf_spin_lock lock;
+#endif
     __u32 count;
 };
 
@@ -25,8 +28,12 @@ int trace(void* ctx) {
     __u32 key = 0;
     struct slot* slot = bpf_map_lookup_elem(&slots, &key);
     if (!slot) return 0;
+#ifdef APPLIED
+    __sync_fetch_and_add(&slot->count, 1);
+#else
     bpf_spin_lock(&slot->lock);
     slot->count++;
     bpf_spin_unlock(&slot->lock);
+#endif
     return 0;
 }

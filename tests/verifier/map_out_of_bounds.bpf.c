@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: map_out_of_bounds
+// applied: sentence
 // what: reads 1 bytes at offset 64 of a map's value, which has 64 bytes
 /* clang-format off */
 #include <linux/bpf.h>
@@ -25,6 +26,10 @@ int beyond(void* ctx) {
     struct block* block = bpf_map_lookup_elem(&blocks, &key);
     if (!block) return 0;
     volatile __u8* bytes = block->bytes;
+#ifdef APPLIED
+    return bytes[63];
+#else
     /* fault */
     return bytes[64];
+#endif
 }

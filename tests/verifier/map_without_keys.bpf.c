@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: invalid_map
+// applied: sentence
 // what: bpf_map_lookup_elem() looks for a key, and the map ring is of a type without keys
 /* clang-format off */
 #include <linux/bpf.h>
@@ -9,8 +10,15 @@
 char LICENSE[] SEC("license") = "GPL";
 
 struct {
+#ifdef APPLIED
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 16);
+    __type(key, __u32);
+    __type(value, __u64);
+#else
     __uint(type, BPF_MAP_TYPE_RINGBUF);
     __uint(max_entries, 4096);
+#endif
 } ring SEC(".maps");
 
 SEC("tc")

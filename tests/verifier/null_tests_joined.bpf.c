@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: pointer_arithmetic possibly_null_pointer
+// applied: code
 // code: if (!first) return 0;
 /* clang-format off */
 #include <linux/bpf.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: wrong_argument
+// applied: code
 // what: bpf_skb_pull_data() gets a pointer into the packet as argument 1
 /* clang-format off */
 #include <linux/bpf.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: packet_out_of_bounds
 // what: was moved by a number that can be 4294967295
-// code: (offset & 0x7fff)
+// code: if (offset > 0xf000) return 0;
 /* clang-format off */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

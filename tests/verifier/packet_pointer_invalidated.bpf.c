@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: packet_pointer_invalidated
+// applied: code
 // what: bpf_xdp_adjust_head() in line
-// code: void *data = (void *)(long)ctx->data
+// code: data = (void *)(long)ctx->data; data_end
 /* clang-format off */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

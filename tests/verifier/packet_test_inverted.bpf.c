@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: packet_out_of_bounds
+// applied: code
 // what: only says that the packet is not longer than that
 /* clang-format off */
 #include <linux/bpf.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: read_only
+// applied: sentence
 // what: map that programs can only read
 /* clang-format off */
 #include <linux/bpf.h>
@@ -11,7 +12,9 @@ char LICENSE[] SEC("license") = "GPL";
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(max_entries, 1);
+#ifndef APPLIED
     __uint(map_flags, BPF_F_RDONLY_PROG);
+#endif
     __type(key, __u32);
     __type(value, __u64);
 } settings SEC(".maps");

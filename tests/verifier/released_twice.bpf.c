@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: use_after_release
+// applied: sentence
 // what: is given back again by bpf_ringbuf_submit()
 /* clang-format off */
 #include <linux/bpf.h>
@@ -17,7 +18,14 @@ SEC("raw_tp/sched_switch")
 int submit(void* ctx) {
     __u64* record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
     if (!record) return 0;
+#ifdef APPLIED
+    if (bpf_get_prandom_u32() & 1) {
+        bpf_ringbuf_discard(record, 0);
+        return 0;
+    }
+#else
     if (bpf_get_prandom_u32() & 1) bpf_ringbuf_discard(record, 0);
+#endif
     /* fault */
     bpf_ringbuf_submit(record, 0);
     return 0;

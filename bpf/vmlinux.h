@@ -40,6 +40,7 @@ enum bpf_map_type {
     BPF_MAP_TYPE_STACK_TRACE = 7,
     BPF_MAP_TYPE_LRU_HASH = 9,
     BPF_MAP_TYPE_LRU_PERCPU_HASH = 10,
+    BPF_MAP_TYPE_SK_STORAGE = 24,
     BPF_MAP_TYPE_RINGBUF = 27,
     BPF_MAP_TYPE_TASK_STORAGE = 29,
 };
@@ -318,17 +319,62 @@ typedef struct {
 struct sock_cgroup_data {
     struct cgroup* cgroup;
 };
+struct in6_addr {
+    union {
+        __be32 u6_addr32[4];
+    } in6_u;
+};
 struct sock_common {
+    __be32 skc_daddr;
+    __be32 skc_rcv_saddr;
+    __be16 skc_dport;
     __u16 skc_num;
     unsigned short skc_family;
     unsigned char skc_state;
     possible_net_t skc_net;
+    struct in6_addr skc_v6_daddr;
+    struct in6_addr skc_v6_rcv_saddr;
+    unsigned long skc_flags;
+};
+enum sock_flags {
+    SOCK_DONE = 1,
 };
 struct sock {
     struct sock_common __sk_common;
     struct socket* sk_socket;
     kuid_t sk_uid;
     struct sock_cgroup_data sk_cgrp_data;
+    int sk_err;
+    u16 sk_protocol;
+};
+struct inet_sock {
+    struct sock sk;
+    __be16 inet_sport;
+};
+struct inet_connection_sock {
+    struct inet_sock icsk_inet;
+    __u8 icsk_ca_state : 5;
+};
+struct minmax_sample {
+    u32 t;
+    u32 v;
+};
+struct minmax {
+    struct minmax_sample s[3];
+};
+struct tcp_sock {
+    struct inet_connection_sock inet_conn;
+    u64 bytes_received;
+    u64 bytes_sent;
+    u64 bytes_retrans;
+    u32 segs_in;
+    u32 segs_out;
+    u32 total_retrans;
+    u32 srtt_us;
+    struct minmax rtt_min;
+};
+struct tcp_skb_cb {
+    __u16 tcp_gso_segs;
 };
 struct skb_shared_info {
     unsigned short gso_size;
@@ -347,6 +393,7 @@ struct sk_buff {
     __u16 transport_header;
     __u16 network_header;
     __u16 mac_header;
+    char cb[48];
     unsigned int tail;
     unsigned int end;
     unsigned char* head;

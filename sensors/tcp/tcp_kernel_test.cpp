@@ -1,0 +1,493 @@
+// SPDX-License-Identifier: Apache-2.0
+// Connections of known numbers between two hosts of the test's own (network namespaces), and the rows they
+// must give. The second truth is the kernel's own count for each namespace (nstat).
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "model/columns.h"
+#include "model/histogram.h"
+#include "sensors/tcp/tcp.event.h"
+#include "sensors/tcp/tcp.h"
+#include "tests/testing/netns.h"
+
+namespace waggle::sensors {
+namespace {
+
+using test::Netns;
+using test::require;
+using test::socket_in;
+using namespace std::chrono_literals;
+
+constexpr auto patience = 120s;  // an emulated machine is slow
+
+sockaddr_storage address(const std::string& host, std::uint16_t port, socklen_t& length) {
+    sockaddr_storage out{};
+    if (host.find(':') == std::string::npos) {
+        auto& in = reinterpret_cast<sockaddr_in&>(out);
+        in.sin_family = AF_INET;
+        in.sin_port = htons(port);
+        require(::inet_pton(AF_INET, host.c_str(), &in.sin_addr) == 1, host);
+        length = sizeof in;
+    } else {
+        auto& in = reinterpret_cast<sockaddr_in6&>(out);
+        in.sin6_family = AF_INET6;
+        in.sin6_port = htons(port);
+        require(::inet_pton(AF_INET6, host.c_str(), &in.sin6_addr) == 1, host);
+        length = sizeof in;
+    }
+    return out;
+}
+
+int family_of(const std::string& host) { return host.find(':') == std::string::npos ? AF_INET : AF_INET6; }
+
+int connect_to(const OwnedFd& fd, const std::string& host, std::uint16_t port) {
+    socklen_t length = 0;
+    const sockaddr_storage to = address(host, port, length);
+    return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), length) == 0 ? 0 : errno;
+}
+int connect_from(const Netns& netns, const std::string& host, std::uint16_t port) {
+    return connect_to(socket_in(netns, family_of(host), SOCK_STREAM), host, port);
+}
+
+// client 192.0.2.1, 2001:db8::1 -- 192.0.2.2, 2001:db8::2 server
+struct Network {
+    Netns client, server;
+
+    Network() {
+        client.run("ip link add wire0 type veth peer name wire0 netns " + server.path());
+        client.run(
+            "ip addr add 192.0.2.1/24 dev wire0; ip addr add 2001:db8::1/32 dev wire0 nodad; "
+            "ip link set wire0 up");
+        server.run(
+            "ip addr add 192.0.2.2/24 dev wire0; ip addr add 2001:db8::2/32 dev wire0 nodad; "
+            "ip link set wire0 up");
+        // Until both sides know each other, so that no packet waits later.
+        for (const std::string host : {"192.0.2.2", "2001:db8::2"})
+            while (connect_from(client, host, 9) != ECONNREFUSED) std::this_thread::sleep_for(10ms);
+    }
+};
+
+class TcpKernel : public testing::Test {
+  protected:
+    static void SetUpTestSuite() { network = std::make_unique<Network>(); }
+    static void TearDownTestSuite() { network.reset(); }
+    static const Netns& client() { return network->client; }
+    static const Netns& server() { return network->server; }
+
+    void TearDown() override {
+        for (const Netns* each : {&client(), &server()}) each->run("nft flush ruleset");
+        if (!HasFailure()) return;
+        for (const auto& row : connections_) std::puts(line(row).c_str());
+        for (const auto& row : totals_) std::puts(line(row).c_str());
+    }
+
+    void start(Mode mode) {
+        StartOptions options;
+        options.mode = mode;
+        options.ring_bytes = 4u << 20;
+        auto started = tcp_source.start(options, names_);
+        ASSERT_TRUE(started) << started.error().message;
+        sensor_ = std::move(*started);
+    }
+
+    static OwnedFd listen_at(const std::string& host, std::uint16_t port, int backlog = 128) {
+        OwnedFd fd = socket_in(server(), family_of(host), SOCK_STREAM);
+        socklen_t length = 0;
+        const sockaddr_storage at = address(host, port, length);
+        const int yes = 1;
+        ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+        require(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&at), length) == 0, "bind");
+        require(::listen(fd.get(), backlog) == 0, "listen");
+        return fd;
+    }
+    struct Pair {
+        OwnedFd near, far;
+    };
+    static Pair connected(const OwnedFd& listener, const std::string& host, std::uint16_t port) {
+        Pair pair{socket_in(client(), family_of(host), SOCK_STREAM), {}};
+        require(connect_to(pair.near, host, port) == 0, "connect");
+        pair.far = OwnedFd(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+        require(static_cast<bool>(pair.far), "accept");
+        return pair;
+    }
+    static void send_all(const OwnedFd& fd, std::size_t bytes) {
+        const std::string payload(bytes, 'x');
+        require(::send(fd.get(), payload.data(), bytes, MSG_NOSIGNAL) == static_cast<ssize_t>(bytes), "send");
+    }
+    static void receive_all(const OwnedFd& fd, std::size_t bytes) {
+        std::vector<char> buffer(bytes);
+        require(::recv(fd.get(), buffer.data(), bytes, MSG_WAITALL) == static_cast<ssize_t>(bytes), "recv");
+    }
+    static void wait_for_end(const OwnedFd& fd) {
+        char byte;
+        require(::recv(fd.get(), &byte, 1, 0) == 0, "wait for the other side's end");
+    }
+
+    // One of the kernel's own counters of a namespace.
+    static std::uint64_t counter(const Netns& netns, const std::string& name) {
+        const std::string table = netns.run("nstat -asz " + name);
+        const std::size_t at = table.find(name);
+        return at == std::string::npos ? 0 : std::stoull(table.substr(at + name.size()));
+    }
+
+    // Takes over what the sensor has of our own hosts.
+    void collect() {
+        const auto keep = [&](std::span<const Bytes> records) {
+            for (const Bytes record : records) {
+                const Result<Row> row = sensor_->read(record);
+                ASSERT_TRUE(row) << row.error().message;
+                if (row->schema().name == "tcp_connection")
+                    keep_ours(row->as<tcp_connection_event>(), connections_);
+                else if (keep_ours(row->as<tcp_total_event>(), totals_))
+                    latencies_ += values_of(*row);
+            }
+        };
+        sensor_->drain(keep);
+        sensor_->snapshot(keep);
+    }
+    // Until it is so, or for a long time.
+    void collect_until(const std::function<bool()>& done) {
+        const auto end = std::chrono::steady_clock::now() + patience;
+        for (collect(); !done() && std::chrono::steady_clock::now() < end; collect())
+            std::this_thread::sleep_for(10ms);
+        EXPECT_TRUE(done());
+    }
+
+    std::vector<tcp_connection_event> connections(const Netns& netns, __u8 role) const {
+        std::vector<tcp_connection_event> found;
+        for (const auto& each : connections_)
+            if (each.netns == netns.inode() && each.role == role) found.push_back(each);
+        return found;
+    }
+    std::uint64_t sum(const Netns& netns, __u64 tcp_total_event::* counter) const {
+        std::uint64_t all = 0;
+        for (const auto& each : totals_)
+            if (each.netns == netns.inode()) all += each.*counter;
+        return all;
+    }
+    std::uint64_t lost() const {
+        std::uint64_t all = 0;
+        for (const Loss& loss : sensor_->losses()) all += loss.count;
+        return all;
+    }
+
+    template <class Struct>
+    std::string line(const Struct& record) const {
+        const Row row(*sensor_->schemas()[record.header.kind], bytes_of(record));
+        std::string out(row.schema().name);
+        for (const Column& column : columns_of(row.schema()))
+            if (column.field && column.field->type != Type::histogram)
+                out += " " + std::string(column.name) + "=" + format_column(row, column, {&names_, nullptr});
+        return out;
+    }
+
+    static bool is_at(const waggle_address& address, const std::string& host) {
+        unsigned char bytes[16] = {};
+        require(::inet_pton(family_of(host), host.c_str(), bytes) == 1, host);
+        return address.family == (family_of(host) == AF_INET ? 4 : 6) &&
+               std::memcmp(address.bytes, bytes, sizeof bytes) == 0;
+    }
+
+    Names names_;
+    std::unique_ptr<Running> sensor_;
+    std::vector<tcp_connection_event> connections_;
+    std::vector<tcp_total_event> totals_;
+    std::uint64_t latencies_ = 0;  // values in the histograms
+
+  private:
+    static std::uint64_t values_of(const Row& row) {
+        HistogramReader reader(row.histogram(*row.schema().find("connect_histogram")));
+        std::uint64_t sum = 0;
+        std::size_t slot = 0;
+        for (std::uint64_t count = 0; reader.next(slot, count);) sum += count;
+        return sum;
+    }
+    template <class Struct>
+    static bool keep_ours(const Struct& record, std::vector<Struct>& into) {
+        for (const Netns* each : {&network->client, &network->server})
+            if (record.netns == each->inode()) {
+                into.push_back(record);
+                return true;
+            }
+        return false;
+    }
+    static inline std::unique_ptr<Network> network;
+};
+
+TEST_F(TcpKernel, each_connection_is_told_at_both_ends_with_its_bytes_and_who_closed_it) {
+    ASSERT_NO_FATAL_FAILURE(start(Mode::events));
+    for (const std::string host : {"192.0.2.2", "2001:db8::2"}) {
+        const OwnedFd listener = listen_at(host, 7001);
+        for (int i = 0; i < 10; ++i) {
+            Pair pair = connected(listener, host, 7001);
+            send_all(pair.near, 100'000);
+            receive_all(pair.far, 100'000);
+            send_all(pair.far, 777);
+            receive_all(pair.near, 777);
+            OwnedFd& first = i % 2 == 0 ? pair.near : pair.far;
+            OwnedFd& second = i % 2 == 0 ? pair.far : pair.near;
+            ::shutdown(first.get(), SHUT_WR);
+            wait_for_end(second);
+            second.reset();
+            wait_for_end(first);
+            first.reset();
+        }
+    }
+    collect_until([&] { return connections_.size() >= 40; });
+    const auto near = connections(client(), tcp_role_active), far = connections(server(), tcp_role_passive);
+    ASSERT_EQ(near.size(), 20u);
+    ASSERT_EQ(far.size(), 20u);
+    for (std::size_t i = 0; i < 20; ++i) {
+        const bool v6 = i >= 10;
+        EXPECT_EQ(near[i].header.pid, static_cast<__u32>(::getpid()));
+        EXPECT_STREQ(near[i].header.comm, "tcp_kernel_test");
+        EXPECT_NE(near[i].header.start_ns, 0u);
+        EXPECT_TRUE(is_at(near[i].remote_address, v6 ? "2001:db8::2" : "192.0.2.2"));
+        EXPECT_TRUE(is_at(near[i].local_address, v6 ? "2001:db8::1" : "192.0.2.1"));
+        EXPECT_EQ(near[i].remote_port, 7001);
+        EXPECT_EQ(near[i].sent_bytes, 100'000u);
+        EXPECT_EQ(near[i].received_bytes, 777u);
+        EXPECT_EQ(near[i].ended, i % 2 == 0 ? tcp_end_closed_here : tcp_end_closed_there);
+        EXPECT_EQ(near[i].error, 0u);
+        EXPECT_GT(near[i].connect_ns, 0u);
+        EXPECT_GE(near[i].lived_ns, near[i].connect_ns);
+        EXPECT_GT(near[i].least_rtt_ns, 0u);
+        EXPECT_EQ(far[i].header.pid, static_cast<__u32>(::getpid())) << "who closed it";
+        EXPECT_EQ(far[i].local_port, 7001);
+        EXPECT_TRUE(is_at(far[i].remote_address, v6 ? "2001:db8::1" : "192.0.2.1"));
+        EXPECT_EQ(far[i].sent_bytes, 777u);
+        EXPECT_EQ(far[i].received_bytes, 100'000u);
+    }
+    std::map<int, int> ends;
+    for (const auto& each : far) ++ends[each.ended];
+    EXPECT_EQ(ends[tcp_end_closed_here], 10);
+    EXPECT_EQ(ends[tcp_end_closed_there], 10);
+    EXPECT_EQ(lost(), 0u);
+}
+
+TEST_F(TcpKernel, an_ipv6_listener_tells_its_ipv4_clients_as_ipv4) {
+    ASSERT_NO_FATAL_FAILURE(start(Mode::events));
+    const OwnedFd listener = listen_at("::", 7002);
+    Pair pair{socket_in(client(), AF_INET, SOCK_STREAM), {}};
+    ASSERT_EQ(connect_to(pair.near, "192.0.2.2", 7002), 0);
+    pair.far = OwnedFd(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    pair.near.reset();
+    wait_for_end(pair.far);
+    pair.far.reset();
+    collect_until([&] { return connections(server(), tcp_role_passive).size() == 1; });
+    EXPECT_TRUE(is_at(connections(server(), tcp_role_passive).at(0).remote_address, "192.0.2.1"));
+    EXPECT_TRUE(is_at(connections(server(), tcp_role_passive).at(0).local_address, "192.0.2.2"));
+}
+
+TEST_F(TcpKernel, the_aggregate_mode_counts_what_the_kernel_counts_and_sends_no_record) {
+    const auto actives = counter(client(), "TcpActiveOpens"), passives = counter(server(), "TcpPassiveOpens");
+    const auto fails = counter(client(), "TcpAttemptFails");
+    ASSERT_NO_FATAL_FAILURE(start(Mode::aggregate));
+    const OwnedFd listener = listen_at("192.0.2.2", 7003);
+    for (int i = 0; i < 200; ++i) {
+        Pair pair = connected(listener, "192.0.2.2", 7003);
+        send_all(pair.near, 1000);
+        receive_all(pair.far, 1000);
+        pair.near.reset();
+        wait_for_end(pair.far);
+    }
+    for (int i = 0; i < 30; ++i) EXPECT_EQ(connect_from(client(), "192.0.2.2", 7004), ECONNREFUSED);
+    collect_until([&] {
+        return sum(client(), &tcp_total_event::closed) == 200 &&
+               sum(server(), &tcp_total_event::closed) == 200;
+    });
+    EXPECT_TRUE(connections_.empty());
+    EXPECT_EQ(sum(client(), &tcp_total_event::attempts), 230u);
+    EXPECT_EQ(sum(client(), &tcp_total_event::attempts), counter(client(), "TcpActiveOpens") - actives);
+    EXPECT_EQ(sum(client(), &tcp_total_event::opened), 200u);
+    EXPECT_EQ(sum(server(), &tcp_total_event::opened), counter(server(), "TcpPassiveOpens") - passives);
+    EXPECT_EQ(sum(client(), &tcp_total_event::refused), 30u);
+    EXPECT_EQ(sum(client(), &tcp_total_event::refused), counter(client(), "TcpAttemptFails") - fails);
+    EXPECT_EQ(sum(client(), &tcp_total_event::sent_bytes), 200'000u);
+    EXPECT_EQ(sum(server(), &tcp_total_event::received_bytes), 200'000u);
+    EXPECT_EQ(latencies_, 200u);
+    for (const auto& each : totals_) {
+        if (each.netns == client().inode()) {
+            EXPECT_EQ(each.header.pid, static_cast<__u32>(::getpid()));
+            EXPECT_STREQ(each.header.comm, "tcp_kernel_test");
+            EXPECT_EQ(each.local_port, 0u) << "an ephemeral port is nobody's name";
+            EXPECT_TRUE(each.remote_port == 7003 || each.remote_port == 7004);
+        } else {
+            EXPECT_EQ(each.header.pid, 0u) << "nobody's, while it lives";
+            EXPECT_EQ(each.local_port, 7003u);
+            EXPECT_EQ(each.remote_port, 0u);
+        }
+    }
+    EXPECT_EQ(lost(), 0u);
+}
+
+TEST_F(TcpKernel, who_reset_a_connection_is_told_on_both_sides_and_the_kernel_counts_as_many) {
+    const auto near_resets = counter(client(), "TcpEstabResets"),
+               far_resets = counter(server(), "TcpEstabResets");
+    ASSERT_NO_FATAL_FAILURE(start(Mode::events));
+    const OwnedFd listener = listen_at("192.0.2.2", 7005);
+    for (int i = 0; i < 6; ++i) {
+        Pair pair = connected(listener, "192.0.2.2", 7005);
+        if (i < 3) {  // closed with data unread
+            send_all(pair.near, 10);
+            char byte;
+            require(::recv(pair.far.get(), &byte, 1, MSG_PEEK) == 1, "peek");
+            pair.far.reset();
+        } else {
+            const linger at_once{1, 0};
+            ::setsockopt(pair.far.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+            pair.far.reset();
+        }
+        char byte;
+        EXPECT_EQ(::recv(pair.near.get(), &byte, 1, 0), -1);
+        EXPECT_EQ(errno, ECONNRESET);
+    }
+    collect_until([&] { return connections_.size() >= 12; });
+    for (const auto& each : connections(client(), tcp_role_active)) {
+        EXPECT_EQ(each.ended, tcp_end_reset_by_peer);
+        EXPECT_EQ(each.error, static_cast<__u32>(ECONNRESET));
+    }
+    for (const auto& each : connections(server(), tcp_role_passive))
+        EXPECT_EQ(each.ended, tcp_end_reset_here);
+    EXPECT_EQ(sum(client(), &tcp_total_event::reset_by_peer),
+              counter(client(), "TcpEstabResets") - near_resets);
+    EXPECT_EQ(sum(server(), &tcp_total_event::reset_here), counter(server(), "TcpEstabResets") - far_resets);
+    EXPECT_EQ(sum(client(), &tcp_total_event::reset_by_peer), 6u);
+    EXPECT_EQ(sum(server(), &tcp_total_event::reset_here), 6u);
+}
+
+TEST_F(TcpKernel, data_that_arrives_after_close_is_not_told_as_a_reset_by_the_other_side) {
+    ASSERT_NO_FATAL_FAILURE(start(Mode::events));
+    const OwnedFd listener = listen_at("192.0.2.2", 7006);
+    Pair pair = connected(listener, "192.0.2.2", 7006);
+    pair.far.reset();
+    wait_for_end(pair.near);
+    send_all(pair.near, 10);
+    collect_until([&] { return connections_.size() >= 2; });
+    ASSERT_EQ(connections(client(), tcp_role_active).size(), 1u);
+    EXPECT_EQ(connections(client(), tcp_role_active)[0].ended, tcp_end_reset_in_closing);
+    EXPECT_EQ(connections(client(), tcp_role_active)[0].error, static_cast<__u32>(EPIPE));
+    ASSERT_EQ(connections(server(), tcp_role_passive).size(), 1u);
+    EXPECT_EQ(connections(server(), tcp_role_passive)[0].ended, tcp_end_closed_here);
+}
+
+TEST_F(TcpKernel, an_attempt_without_an_answer_is_seen_while_it_lasts_and_told_when_the_program_gives_up) {
+    server().run(
+        "nft 'add table inet t; add chain inet t c { type filter hook input priority 0; };"
+        " add rule inet t c tcp dport 7007 drop'");
+    const auto before = counter(client(), "TcpRetransSegs");
+    ASSERT_NO_FATAL_FAILURE(start(Mode::events));
+    {
+        const OwnedFd fd = socket_in(client(), AF_INET, SOCK_STREAM | SOCK_NONBLOCK);
+        EXPECT_EQ(connect_to(fd, "192.0.2.2", 7007), EINPROGRESS);
+        collect_until([&] { return sum(client(), &tcp_total_event::syn_retransmits) >= 1; });
+        EXPECT_EQ(sum(client(), &tcp_total_event::unanswered), 1u);
+        EXPECT_EQ(sum(client(), &tcp_total_event::opened), 0u);
+        EXPECT_TRUE(connections_.empty());
+    }
+    collect_until([&] { return !connections_.empty(); });
+    ASSERT_EQ(connections_.size(), 1u);
+    EXPECT_EQ(connections_[0].ended, tcp_end_gave_up);
+    EXPECT_EQ(connections_[0].received_segments, 0u);
+    EXPECT_EQ(connections_[0].syn_retransmits, counter(client(), "TcpRetransSegs") - before);
+    EXPECT_EQ(sum(client(), &tcp_total_event::syn_retransmits), counter(client(), "TcpRetransSegs") - before);
+    EXPECT_EQ(sum(client(), &tcp_total_event::gave_up), 1u);
+}
+
+TEST_F(TcpKernel, the_kernel_gives_up_a_syn_and_icmp_that_refuses_is_not_called_a_refusal_by_the_service) {
+    client().run(
+        "sysctl -qw net.ipv4.tcp_syn_retries=1; sysctl -qw net.ipv4.tcp_syn_linear_timeouts=0 2>/dev/null || "
+        "true");
+    server().run(
+        "nft 'add table inet t; add chain inet t c { type filter hook input priority 0; };"
+        " add rule inet t c tcp dport 7008 drop;"
+        " add rule inet t c tcp dport 7009 reject with icmp port-unreachable;"
+        " add rule inet t c tcp dport 7010 reject with icmp host-unreachable'");
+    ASSERT_NO_FATAL_FAILURE(start(Mode::events));
+    EXPECT_EQ(connect_from(client(), "192.0.2.2", 7008), ETIMEDOUT);
+    EXPECT_EQ(connect_from(client(), "192.0.2.2", 7009), ECONNREFUSED);
+    EXPECT_EQ(connect_from(client(), "192.0.2.2", 7010), EHOSTUNREACH);
+    collect_until([&] { return connections_.size() >= 3; });
+    client().run("sysctl -qw net.ipv4.tcp_syn_retries=6");
+    ASSERT_EQ(connections_.size(), 3u);
+    EXPECT_EQ(connections_[0].ended, tcp_end_no_answer);
+    EXPECT_EQ(connections_[0].syn_retransmits, 1u);
+    EXPECT_EQ(connections_[1].ended, tcp_end_unreachable);
+    EXPECT_EQ(connections_[1].error, static_cast<__u32>(ECONNREFUSED));
+    EXPECT_EQ(connections_[2].ended, tcp_end_unreachable);
+    EXPECT_EQ(sum(client(), &tcp_total_event::unreachable), 2u);
+    EXPECT_EQ(sum(client(), &tcp_total_event::no_answer), 1u);
+}
+
+TEST_F(TcpKernel, what_is_sent_again_is_counted_as_often_as_the_kernel_counts_it) {
+    ASSERT_NO_FATAL_FAILURE(start(Mode::aggregate));
+    const auto before = counter(client(), "TcpRetransSegs");
+    const OwnedFd listener = listen_at("192.0.2.2", 7011);
+    Pair pair = connected(listener, "192.0.2.2", 7011);
+    // Every seventh segment with data is lost on its way.
+    server().run(
+        "nft 'add table inet t; add chain inet t c { type filter hook input priority 0; };"
+        " add rule inet t c tcp dport 7011 meta length > 200 numgen inc mod 7 == 0 drop'");
+    std::thread sender([&] {
+        for (int i = 0; i < 50; ++i) send_all(pair.near, 20'000);
+    });
+    receive_all(pair.far, 1'000'000);
+    sender.join();
+    server().run("nft flush ruleset");
+    pair.near.reset();
+    wait_for_end(pair.far);
+    pair.far.reset();
+    collect_until([&] { return sum(client(), &tcp_total_event::closed) >= 1; });
+    const std::uint64_t again = sum(client(), &tcp_total_event::timeout_retransmits) +
+                                sum(client(), &tcp_total_event::fast_retransmits) +
+                                sum(client(), &tcp_total_event::other_retransmits);
+    EXPECT_GT(again, 0u);
+    EXPECT_EQ(again, counter(client(), "TcpRetransSegs") - before);
+    EXPECT_EQ(sum(client(), &tcp_total_event::sent_bytes), 1'000'000u);
+    EXPECT_GE(sum(client(), &tcp_total_event::sent_segments), again);
+}
+
+TEST_F(TcpKernel, a_connection_from_before_the_start_is_told_without_an_owner) {
+    const OwnedFd listener = listen_at("192.0.2.2", 7012);
+    Pair pair = connected(listener, "192.0.2.2", 7012);
+    ASSERT_NO_FATAL_FAILURE(start(Mode::events));
+    pair.near.reset();
+    wait_for_end(pair.far);
+    pair.far.reset();
+    collect_until([&] { return connections_.size() >= 2; });
+    ASSERT_EQ(connections_.size(), 2u);
+    for (const auto& each : connections_) {
+        EXPECT_EQ(each.role, tcp_role_unknown);
+        EXPECT_EQ(each.header.pid, 0u);
+        EXPECT_EQ(each.lived_ns, 0u);
+    }
+}
+
+TEST_F(TcpKernel, more_processes_than_the_map_holds_are_counted_together_and_the_sums_stay_exact) {
+    ASSERT_NO_FATAL_FAILURE(start(Mode::aggregate));
+    for (int port = 10'000; port < 15'000; ++port)
+        connect_from(client(), "192.0.2.2", static_cast<std::uint16_t>(port));
+    collect();
+    EXPECT_EQ(sum(client(), &tcp_total_event::attempts), 5000u);
+    EXPECT_EQ(sum(client(), &tcp_total_event::refused), 5000u);
+    std::uint64_t together = 0;
+    for (const auto& each : totals_)
+        if (each.overflow) together += each.refused;
+    EXPECT_GE(together, 900u);
+    EXPECT_EQ(lost(), 0u);
+}
+
+}  // namespace
+}  // namespace waggle::sensors

@@ -232,6 +232,45 @@ TEST(Cgroups, a_machine_without_version_2_has_none) {
     EXPECT_TRUE(fact_rows(*make_cgroups(tree.roots())).empty());
 }
 
+TEST(CpuLimits, a_group_of_version_2_with_a_quota_has_a_row) {
+    Tree tree;
+    tree.file("sys/fs/cgroup/cgroup.controllers", "cpu\n");
+    tree.file("sys/fs/cgroup/cgroup.procs", "1\n");
+    const std::string group = "sys/fs/cgroup/system.slice/nginx.service/";
+    tree.file(group + "cpu.max", "25000 100000\n");
+    tree.file(
+        group + "cpu.stat",
+        "usage_usec 2500\nuser_usec 1\nnr_periods 40\nnr_throttled 30\nthrottled_usec 9\nnr_bursts 0\n");
+    tree.file("sys/fs/cgroup/user.slice/cpu.max", "max 100000\n");
+    const auto rows = fact_rows(*make_cpu_limits(tree.roots()));
+    ASSERT_EQ(rows.size(), 1u) << "max is no quota";
+    EXPECT_EQ(rows[0].at("path"), "/system.slice/nginx.service");
+    EXPECT_EQ(rows[0].at("unit"), "nginx.service");
+    EXPECT_EQ(rows[0].at("quota_ns"), "25000000");
+    EXPECT_EQ(rows[0].at("period_ns"), "100000000");
+    EXPECT_EQ(rows[0].at("periods"), "40");
+    EXPECT_EQ(rows[0].at("throttled_periods"), "30");
+    EXPECT_EQ(rows[0].at("throttled_ns"), "9000");
+    EXPECT_EQ(rows[0].at("version"), "2");
+}
+
+TEST(CpuLimits, so_has_one_of_version_1) {
+    Tree tree;
+    tree.file("sys/fs/cgroup/cpu/cgroup.procs", "1\n");
+    tree.file("sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n");
+    tree.file("sys/fs/cgroup/cpu/job/cpu.cfs_quota_us", "5000\n");
+    tree.file("sys/fs/cgroup/cpu/job/cpu.cfs_period_us", "50000\n");
+    tree.file("sys/fs/cgroup/cpu/job/cpu.stat", "nr_periods 4\nnr_throttled 3\nthrottled_time 1234\n");
+    const auto rows = fact_rows(*make_cpu_limits(tree.roots()));
+    ASSERT_EQ(rows.size(), 1u);
+    EXPECT_EQ(rows[0].at("path"), "/job");
+    EXPECT_EQ(rows[0].at("quota_ns"), "5000000");
+    EXPECT_EQ(rows[0].at("period_ns"), "50000000");
+    EXPECT_EQ(rows[0].at("throttled_ns"), "1234");
+    EXPECT_TRUE(rows[0].at("folder").ends_with("/fs/cgroup/cpu/job"));
+    EXPECT_EQ(rows[0].at("version"), "1");
+}
+
 TEST(IoLimits, a_group_of_version_2_has_a_row_for_each_side_that_is_limited) {
     Tree tree;
     tree.file("sys/fs/cgroup/cgroup.controllers", "io\n");

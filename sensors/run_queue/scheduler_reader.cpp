@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sensors/run_queue/scheduler_reader.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+
+namespace waggle::sensors {
+namespace {
+
+constexpr std::uint64_t state_bits = 7;
+
+std::uint64_t shared(const __u64& value) {
+    return std::atomic_ref<__u64>(const_cast<__u64&>(value)).load(std::memory_order_acquire);
+}
+
+// What was added, and `before` becomes `now`. A figure that was read while it changed can be ahead of the next one by
+// what was added then; it never goes back.
+std::uint64_t added(std::uint64_t& before, std::uint64_t now) {
+    const std::uint64_t more = now > before ? now - before : 0;
+    before += more;
+    return more;
+}
+
+}  // namespace
+
+SchedulerReader::SchedulerReader(std::span<run_queue_bucket> buckets,
+                                 std::span<run_queue_processor> processors, std::uint64_t began_ns)
+    : buckets_(buckets),
+      processors_(processors),
+      last_ns_(began_ns),
+      seen_processors_(processors.size()),
+      packer_(RUN_QUEUE_CPU,
+              {WAGGLE_HISTOGRAM_PLACE(CpuValue, slots, row.wait_histogram, RUN_QUEUE_UNIT, RUN_QUEUE_END)}) {}
+
+void SchedulerReader::read(std::uint64_t now_ns, std::uint32_t epoch, const RecordSink& sink) {
+    now_ns_ = now_ns;
+    epoch_ = epoch;
+    waiting_now_ns_.assign(processors_.size(), 0);
+    waiting_.assign(processors_.size(), 0);
+    for (std::size_t at = 0; at < buckets_.size(); ++at)
+        for (std::uint32_t way = 0; way < RUN_QUEUE_WAYS; ++way) {
+            const std::uint32_t tid =
+                std::atomic_ref<__u32>(buckets_[at].tid[way]).load(std::memory_order_acquire);
+            if (tid == 0) continue;
+            run_queue_thread& thread = buckets_[at].thread[way];
+            const auto place = static_cast<std::uint32_t>(at * RUN_QUEUE_WAYS + way);
+            if (shared(thread.born) == 0) continue;  // just being made
+            // Asked first: what is counted until a thread ends is there when it has ended.
+            const bool ended = std::atomic_ref<__u8>(thread.ended).load(std::memory_order_acquire) != 0;
+            read_thread(tid, thread, seen_[place]);
+            if (!ended) continue;
+            seen_.erase(place);
+            std::memset(&thread, 0, sizeof thread);
+            std::atomic_ref<__u32>(buckets_[at].tid[way]).store(0, std::memory_order_release);
+        }
+    hand_out_processes(sink);
+    hand_out_processors(sink);
+    last_ns_ = now_ns_;
+}
+
+void SchedulerReader::read_thread(std::uint32_t tid, const run_queue_thread& thread, Seen& seen) {
+    run_queue_thread copy;
+    std::uint64_t word = 0;
+    // The sums and the word belong together when the word is the same before and after; 0 is between two states.
+    for (int attempt = 0; attempt < 16; ++attempt) {
+        word = shared(thread.word);
+        std::memcpy(&copy, &thread, sizeof copy);
+        std::atomic_thread_fence(std::memory_order_acquire);
+        if (word != 0 && shared(thread.word) == word) break;
+    }
+    if (seen.born != copy.born) seen = Seen{copy.born, {}};
+    const std::uint64_t since = word & ~state_bits;
+    const std::uint32_t state = word & state_bits;
+    std::uint64_t longest = copy.longest_epoch[epoch_ & 1] == epoch_ ? copy.longest_ns[epoch_ & 1] : 0;
+    // It left unseen (run_queue.bpf.c): another has its processor.
+    const bool left = state == RUN_QUEUE_RUNS && copy.cpu < processors_.size() &&
+                      shared(processors_[copy.cpu].switches) > 0 && processors_[copy.cpu].tid != tid;
+    if (since != 0 && now_ns_ > since && !copy.ended && !left) copy.state_ns[state] += now_ns_ - since;
+    if (since != 0 && state == RUN_QUEUE_WAITS) {
+        longest = std::max(longest, now_ns_ > since ? now_ns_ - since : 0);
+        if (copy.cpu < waiting_.size()) {
+            const std::uint64_t queued = std::max(since, std::uint64_t{copy.moved_ns});
+            waiting_[copy.cpu]++;
+            waiting_now_ns_[copy.cpu] += now_ns_ > queued ? now_ns_ - queued : 0;
+        }
+    }
+    Counters more;
+    for (int each = 0; each < RUN_QUEUE_STATES; ++each)
+        more.state_ns[each] = added(seen.counters.state_ns[each], copy.state_ns[each]);
+    more.waits = added(seen.counters.waits, copy.waits);
+    more.held = added(seen.counters.held, copy.held);
+    more.voluntary = added(seen.counters.voluntary, copy.voluntary);
+    more.involuntary = added(seen.counters.involuntary, copy.involuntary);
+    more.migrations = added(seen.counters.migrations, copy.migrations);
+    count(copy, more, longest);
+}
+
+void SchedulerReader::count(const run_queue_thread& thread, const Counters& more, std::uint64_t longest_ns) {
+    const ProcessKey key{thread.pid, thread.start_ns};
+    Process& process = processes_[key];
+    run_queue_total_event& row = process.row;
+    const std::uint64_t active_ns =
+        more.state_ns[RUN_QUEUE_RUNS] + more.state_ns[RUN_QUEUE_WAITS] + more.state_ns[RUN_QUEUE_HELD];
+    process.told = true;
+    row.threads++;
+    row.run_ns += more.state_ns[RUN_QUEUE_RUNS];
+    row.wait_ns += more.state_ns[RUN_QUEUE_WAITS];
+    row.held_ns += more.state_ns[RUN_QUEUE_HELD];
+    row.sleep_ns += more.state_ns[RUN_QUEUE_SLEEPS];
+    row.io_ns += more.state_ns[RUN_QUEUE_IO];
+    row.uninterruptible_ns += more.state_ns[RUN_QUEUE_UNINTERRUPTIBLE];
+    row.stopped_ns += more.state_ns[RUN_QUEUE_STOPPED];
+    row.unseen_ns += more.state_ns[RUN_QUEUE_UNKNOWN];
+    row.waits += more.waits;
+    row.held += more.held;
+    row.voluntary += more.voluntary;
+    row.involuntary += more.involuntary;
+    row.migrations += more.migrations;
+    row.longest_wait_ns = std::max(row.longest_wait_ns, __u64{longest_ns});
+    if (row.threads == 1 || active_ns > process.busiest_ns) {
+        process.busiest_ns = active_ns;
+        row.nice = std::max(thread.nice, thread.group_nice);
+        row.by_session = thread.by_session;
+        row.policy = thread.policy;
+    }
+    row.kernel_thread = thread.kernel_thread;
+    row.header.pid = thread.pid;
+    row.header.tid = thread.pid;
+    row.header.start_ns = thread.start_ns;
+    row.header.cgroup_id = thread.cgroup_id;
+    std::memcpy(row.header.comm, thread.comm, sizeof row.header.comm);
+    if (thread.allowed_cpus != 1 || thread.kernel_thread || active_ns == 0) return;
+    run_queue_pinned_event& pinned = pinned_[{key, thread.cpu}].row;
+    pinned.header = row.header;
+    pinned.cpu = thread.cpu;
+    pinned.threads++;
+    pinned.run_ns += more.state_ns[RUN_QUEUE_RUNS];
+    pinned.wait_ns += more.state_ns[RUN_QUEUE_WAITS];
+}
+
+void SchedulerReader::hand_out_processes(const RecordSink& sink) {
+    std::vector<Bytes> records;
+    std::vector<run_queue_total_event> rows;
+    rows.reserve(processes_.size());
+    for (auto at = processes_.begin(); at != processes_.end();) {
+        Process& process = at->second;
+        run_queue_total_event& row = process.row;
+        // One that only slept says so with the next row it has.
+        const bool acted = (row.run_ns | row.waits | row.wait_ns | row.held | row.held_ns | row.voluntary |
+                            row.involuntary | row.migrations | row.io_ns | row.uninterruptible_ns) != 0;
+        if (acted) {
+            row.header.kind = RUN_QUEUE_TOTAL;
+            row.header.size = sizeof row;
+            row.header.time_ns = now_ns_;
+            row.covers_ns = now_ns_ - last_ns_;
+            rows.push_back(row);
+        }
+        if (!process.told) {
+            at = processes_.erase(at);
+            continue;
+        }
+        if (acted) row = {};
+        row.threads = 0;
+        row.longest_wait_ns = 0;
+        process.busiest_ns = 0;
+        process.told = false;
+        ++at;
+    }
+    for (const run_queue_total_event& row : rows) records.push_back(bytes_of(row));
+    for (auto& [key, pinned] : pinned_) {
+        pinned.row.header.kind = RUN_QUEUE_PINNED;
+        pinned.row.header.size = sizeof pinned.row;
+        pinned.row.header.time_ns = now_ns_;
+        pinned.row.covers_ns = now_ns_ - last_ns_;
+        records.push_back(bytes_of(pinned.row));
+    }
+    if (!records.empty()) sink(records);
+    pinned_.clear();
+}
+
+void SchedulerReader::hand_out_processors(const RecordSink& sink) {
+    std::vector<CpuValue> values;
+    values.reserve(processors_.size());
+    for (std::uint32_t cpu = 0; cpu < processors_.size(); ++cpu) {
+        const run_queue_processor& processor = processors_[cpu];
+        SeenProcessor& seen = seen_processors_[cpu];
+        std::uint64_t word = 0, busy = 0;
+        for (int attempt = 0; attempt < 16; ++attempt) {
+            word = shared(processor.word);
+            busy = shared(processor.state_ns[2]);
+            if (word != 0 && shared(processor.word) == word) break;
+        }
+        if (word == 0) continue;  // not there, or off
+        const std::uint64_t since = word & ~state_bits;
+        if ((word & state_bits) == 2 && now_ns_ > since) busy += now_ns_ - since;
+        CpuValue& value = values.emplace_back();
+        run_queue_cpu_event& row = value.row;
+        row.header.kind = RUN_QUEUE_CPU;
+        row.header.size = sizeof row;
+        row.header.time_ns = now_ns_;
+        row.cpu = cpu;
+        row.waiting = waiting_[cpu];
+        row.covers_ns = now_ns_ - last_ns_;
+        row.busy_ns = added(seen.busy_ns, std::min<std::uint64_t>(busy, seen.busy_ns + row.covers_ns));
+        row.queue_ns = added(seen.queue_ns, shared(processor.queue_ns) + waiting_now_ns_[cpu]);
+        row.waits = added(seen.waits, shared(processor.waits));
+        row.switches = added(seen.switches, shared(processor.switches));
+        for (std::size_t slot = 0; slot < RUN_QUEUE_SLOTS; ++slot) {
+            const std::uint32_t now = std::atomic_ref<__u32>(const_cast<__u32&>(processor.slots[slot]))
+                                          .load(std::memory_order_relaxed);
+            value.slots[slot] = now - seen.slots[slot];
+            seen.slots[slot] = now;
+        }
+    }
+    std::vector<Bytes> records;
+    for (const CpuValue& value : values) records.push_back(bytes_of(value));
+    if (!records.empty()) sink(packer_.pack(records));
+}
+
+}  // namespace waggle::sensors

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <tuple>
 
 #include "base/text.h"
 #include "verifier/expression.h"
@@ -305,15 +306,21 @@ class Advice {
         return {};
     }
 
-    // "&line[at]" given to a helper that uses some bytes there.
+    // "&line[at]" or "line + at" given to a helper that uses some bytes there.
     std::string bound_of_argument(std::string_view name, const IndexWay& way) const {
         if (it_.reg.size() != 2 || it_.reg[1] < '1' || it_.reg[1] > '4' || way.element_bytes != 1) return {};
         const int number = it_.reg[1] - '0';
         const auto bytes =
             read_held(it_.history.held_before(it_.fault, fmt::format("R{}", number + 1))).largest();
         const std::string_view given = call_argument(here_.text, it_.code.function, number);
-        if (!bytes || *bytes < 0 || !given.starts_with("&")) return {};
-        const auto [array, inside] = element(trim(given.substr(1)));
+        if (!bytes || *bytes < 0) return {};
+        std::string_view array, inside;
+        if (given.starts_with("&")) {
+            std::tie(array, inside) = element(trim(given.substr(1)));
+        } else if (const std::size_t plus = given.find('+'); plus != std::string_view::npos) {
+            array = trim(given.substr(0, plus));
+            inside = trim(given.substr(plus + 1));
+        }
         if (array.empty() || inside != name || !it_.context.lines) return {};
         const auto length = it_.context.lines->array_length(last_name(array));
         if (!length || *length < *bytes) return {};

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: dynptr_misuse
-// applied: sentence
 // what: dynptr
 /* clang-format off */
 #include <linux/bpf.h>
@@ -8,25 +7,26 @@
 /* clang-format on */
 
 char LICENSE[] SEC("license") = "GPL";
-
-#ifdef APPLIED
+#ifndef APPLIED
+SEC("raw_tp/sched_switch")
+int submit(void* ctx) {
+    struct bpf_dynptr record;
+    /* fault */
+    bpf_ringbuf_submit_dynptr(&record, 0);
+    return 0;
+}
+#else
 struct {
     __uint(type, BPF_MAP_TYPE_RINGBUF);
     __uint(max_entries, 4096);
 } ring SEC(".maps");
 
 SEC("raw_tp/sched_switch")
-#else
-SEC("raw_tp/sched_switch")
-#endif
 int submit(void* ctx) {
     struct bpf_dynptr record;
-#ifdef APPLIED
     bpf_ringbuf_reserve_dynptr(&ring, 8, 0, &record);
     bpf_ringbuf_submit_dynptr(&record, 0);
-#else
-    /* fault */
-    bpf_ringbuf_submit_dynptr(&record, 0);
-#endif
     return 0;
 }
+#endif
+// applied: sentence

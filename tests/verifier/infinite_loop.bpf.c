@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: unbounded_loop
-// applied: code
 // what: the verifier sees no end to it
-// code: for (int round = 0; round < 64
+// code: < 64
 /* clang-format off */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -17,3 +16,4 @@ int forever(void* ctx) {
     while (go) bpf_get_prandom_u32();
     return 0;
 }
+// applied: code

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: leaked_lock
-// applied: code
 // what: The lock taken by bpf_spin_lock() in line
 // code: bpf_spin_unlock(&slot->lock);
 /* clang-format off */
@@ -32,3 +31,4 @@ int forget(struct __sk_buff* skb) {
     slot->count++;
     return 0;
 }
+// applied: code

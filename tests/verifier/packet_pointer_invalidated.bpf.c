@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: packet_pointer_invalidated
-// applied: code
 // what: bpf_xdp_adjust_head() in line
 // code: data = (void *)(long)ctx->data; data_end
 /* clang-format off */
@@ -19,3 +18,4 @@ int shift(struct xdp_md* ctx) {
     /* fault */
     return data[12] == 8 ? XDP_DROP : XDP_PASS;
 }
+// applied: code

@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: read_only
-// applied: sentence
 // what: map that programs can only read
 /* clang-format off */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 /* clang-format on */
-
-char LICENSE[] SEC("license") = "GPL";
-
+#ifndef APPLIED
+#define APPLIED 0
+#endif
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(max_entries, 1);
-#ifndef APPLIED
-    __uint(map_flags, BPF_F_RDONLY_PROG);
-#endif
+    __uint(map_flags, APPLIED ? 0 : BPF_F_RDONLY_PROG);
     __type(key, __u32);
     __type(value, __u64);
 } settings SEC(".maps");
@@ -28,3 +25,6 @@ int change(void* ctx) {
     *setting = 5;
     return 0;
 }
+
+char LICENSE[] SEC("license") = "GPL";
+// applied: sentence

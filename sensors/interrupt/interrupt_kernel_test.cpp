@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <map>
@@ -151,7 +152,10 @@ TEST_F(InterruptKernel, softirqs_of_a_processor_are_as_many_as_the_kernel_counts
     const Pair pair;
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(120);
     std::set<std::string> proven;
-    const std::set<std::string> wanted = {"NET_RX", "TIMER", "RCU", "SCHED"};
+    // An emulated machine has a tick of its clock in nearly every reading: there those counts never stand still.
+    const std::set<std::string> wanted = std::getenv("WAGGLE_VM")
+                                             ? std::set<std::string>{"NET_RX"}
+                                             : std::set<std::string>{"NET_RX", "TIMER", "RCU", "SCHED"};
     while (!std::includes(proven.begin(), proven.end(), wanted.begin(), wanted.end())) {
         ASSERT_LT(std::chrono::steady_clock::now(), deadline)
             << proven.size() << " of " << wanted.size() << " kinds";

@@ -59,7 +59,6 @@ const volatile __u64 least_wait_ns = 0; /* that is told as an event */
 __u32 watching = 0;                     /* set by the reader when every hook is in place */
 __u32 epoch = 1;                        /* raised by the reader with each reading */
 __u64 lost_table_full = 0;              /* moments of threads that found no room */
-__u64 lost_switches = 0;                /* that no event told of */
 __u64 lost_replaced = 0;                /* threads whose end was missed */
 
 struct {
@@ -309,7 +308,6 @@ int BPF_PROG(on_switch, bool preempted, struct task_struct* prev, struct task_st
     if (!processor) return 0;
     __u64 word = processor->word, since = word & ~WORD_STATE, rounded = now & ~WORD_STATE;
     __u32 state = word & WORD_STATE;
-    if (processor->tid != prev->pid && processor->switches) __sync_fetch_and_add(&lost_switches, 1);
     if ((state == CPU_BUSY) != (prev->pid != 0)) state = 0;
     if (since && rounded > since && state < 3) {
         *(volatile __u64*)&processor->word = 0;

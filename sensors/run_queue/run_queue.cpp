@@ -288,10 +288,8 @@ class RunQueue final : public ProbedRunning {
 
     Result<void> prepare(std::uint32_t processors) {
         Object& object = probes().object();
-        for (const auto& [variable, cause] :
-             {std::pair{"lost_table_full", "table of threads full"},
-              std::pair{"lost_switches", "switches that the kernel did not tell of"},
-              std::pair{"lost_replaced", "end of a thread not seen"}})
+        for (const auto& [variable, cause] : {std::pair{"lost_table_full", "table of threads full"},
+                                              std::pair{"lost_replaced", "end of a thread not seen"}})
             if (auto counted = probes().count_loss(variable, cause); !counted) return counted;
         const auto epoch = object.global<std::uint32_t>("epoch");
         if (!epoch) return epoch.error();

@@ -167,9 +167,7 @@ class RunQueueKernel : public testing::Test {
         all.longest_wait_ns = std::max(all.longest_wait_ns, one.longest_wait_ns);
     }
     void expect_no_loss() {
-        for (const Loss& loss : sensor_->losses())
-            EXPECT_TRUE(loss.count == 0 || loss.cause == "switches that the kernel did not tell of")
-                << loss.cause;
+        for (const Loss& loss : sensor_->losses()) EXPECT_EQ(loss.count, 0u) << loss.cause;
     }
 
     Names names_;
@@ -178,6 +176,9 @@ class RunQueueKernel : public testing::Test {
     std::map<std::uint32_t, run_queue_cpu_event> cpus_;
     std::map<std::uint32_t, std::set<std::uint32_t>> pinned_;
 };
+
+// Between the kernel's look at its clock and ours lie some hundred instructions, of which an emulated machine runs few.
+const std::uint64_t border_ns = std::getenv("WAGGLE_VM") ? 10'000'000 : 1'000'000;
 
 void expect_near(std::uint64_t told, std::uint64_t truth, std::uint64_t slack_ns, const char* what) {
     const double far = static_cast<double>(told > truth ? told - truth : truth - told);
@@ -212,8 +213,8 @@ TEST_F(RunQueueKernel, time_on_and_waiting_for_a_processor_and_all_switches_are_
                     static_cast<unsigned long long>(truth.run_ns),
                     static_cast<unsigned long long>(told.wait_ns + told.held_ns),
                     static_cast<unsigned long long>(truth.wait_ns));
-        expect_near(told.run_ns, truth.run_ns, 1'000'000 + told.unseen_ns, "run_ns");
-        expect_near(told.wait_ns + told.held_ns, truth.wait_ns, 1'000'000 + told.unseen_ns, "wait_ns");
+        expect_near(told.run_ns, truth.run_ns, border_ns + told.unseen_ns, "run_ns");
+        expect_near(told.wait_ns + told.held_ns, truth.wait_ns, border_ns + told.unseen_ns, "wait_ns");
         EXPECT_EQ(told.waits + told.held, truth.times);
         EXPECT_EQ(told.voluntary, child->status("voluntary_ctxt_switches"));
         EXPECT_EQ(told.involuntary, child->status("nonvoluntary_ctxt_switches"));
@@ -340,7 +341,7 @@ TEST_F(RunQueueKernel, processors_are_never_busier_than_the_time_that_went_by) {
         unseen += row.unseen_ns;
     }
     // The time of all threads is the time that all processors were busy.
-    expect_near(run, busy, 5'000'000 + unseen, "all threads");
+    expect_near(run, busy, 5 * border_ns + unseen, "all threads");
 }
 
 TEST_F(RunQueueKernel, each_wait_that_ended_is_a_row_where_rows_are_asked_for) {
@@ -372,7 +373,7 @@ TEST_F(RunQueueKernel, each_wait_that_ended_is_a_row_where_rows_are_asked_for) {
     }));
     EXPECT_GE(rows, 100u);
     EXPECT_EQ(rows, total.waits + total.held);
-    expect_near(total.wait_ns + total.held_ns, waited_ns, 100'000, "waits");
+    expect_near(total.wait_ns + total.held_ns, waited_ns, border_ns / 10, "waits");
     expect_no_loss();
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 
 #include "base/text.h"
 #include "verifier/code.h"
@@ -121,6 +122,16 @@ IndexWay follow_index_back(const History& history, int moved, std::string reg) {
                 } else if (code.operation == "*=" && number > 0 && number < 65536 && !scaled) {
                     way.element_bytes *= number;
                 } else {
+                    // "number >> 20 << 3" in one step: shifted by less, and the lowest bits cleared.
+                    const int cleared =
+                        code.operation == "&=" && number > 0 && !scaled && way.element_bytes == 1
+                            ? std::countr_zero(static_cast<std::uint64_t>(number))
+                            : 0;
+                    if (cleared > 0 && cleared < 16) {
+                        way.element_bytes <<= cleared;
+                        way.lowest = 0;
+                        way.highest = number >> cleared;
+                    }
                     note_bounds(i, true);
                     note_name(i);
                     scaled = true;  // what follows belongs to the number itself

@@ -34,9 +34,9 @@ class Ring {
     // Everything submitted so far, at most `batch` records a call of the sink. Returns how many. Stops behind
     // the record that makes it `most_bytes` of the ring; the rest stays for the next call.
     std::uint64_t drain(const RecordSink& sink, std::size_t most_bytes = SIZE_MAX);
-    // How far programs have reserved, and how far drain() has come: bytes since the ring was made, headers included. A
-    // record that is still being filled holds back those behind it.
+    // How far programs have reserved: bytes since the ring was made, headers included.
     std::uint64_t reserved_bytes() const;
+    // How far drain() has come. A record that is still being filled holds back those behind it.
     std::uint64_t drained_bytes() const;
     // What is submitted or reserved and not drained.
     std::size_t waiting_bytes() const { return reserved_bytes() - drained_bytes(); }

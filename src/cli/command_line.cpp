@@ -173,7 +173,7 @@ const std::vector<Command>& all_commands() {
          "[TOPIC] [-- COMMAND...]",
          "Watch, then say what is wrong and why.",
          and_sources({"--for", "--output", "--long", "--show-query", "--record", "--memory", "--language"}),
-         {"drops", "disk", "process", "bpf", "command"},
+         {"drops", "network", "disk", "cpu", "process", "bpf", "command"},
          true,
          0,
          1,

@@ -18,7 +18,7 @@ test::Outcome used(const std::string& arguments) {
 TEST(Use, help_says_what_the_first_word_can_be_and_nothing_of_how_it_is_read) {
     EXPECT_THAT(used("why --help").text,
                 AllOf(HasSubstr("Usage: waggle why [OPTIONS] [TOPIC] [-- COMMAND...]"),
-                      HasSubstr("TOPIC: drops, disk, process")));
+                      HasSubstr("TOPIC: drops, network, disk, cpu, process")));
     EXPECT_THAT(used("hist --help").text, HasSubstr("SENSOR: block_io, tcp, interrupt, run_queue\n"));
     EXPECT_THAT(used("top --help").text,
                 HasSubstr("SENSOR: process, block_io, bpf_program, tcp, interrupt, run_queue\n"));

@@ -144,7 +144,7 @@ TEST_F(PacketDropKernel, a_full_sending_queue_drops_exactly_what_the_queue_count
 }
 
 TEST_F(PacketDropKernel, a_port_nobody_listens_on_is_no_socket) {
-    const std::uint64_t before = counter(server(), "UdpNoPorts");
+    const std::uint64_t before = server().counter("UdpNoPorts");
     start(Mode::aggregate);
     send_udp(bound(client(), SOCK_DGRAM, "192.0.2.1", 40005), "192.0.2.2", 7780, 30);
     send_udp(bound(client(), SOCK_DGRAM, "2001:db8::1", 40005), "2001:db8::2", 7781, 30);
@@ -161,7 +161,7 @@ TEST_F(PacketDropKernel, a_port_nobody_listens_on_is_no_socket) {
     const packet_drop_total refused = total("NO_SOCKET", 7782);
     EXPECT_EQ(refused.packets, 1u);
     EXPECT_EQ(text(refused, "protocol"), "tcp");
-    EXPECT_EQ(counter(server(), "UdpNoPorts") - before, 30u);
+    EXPECT_EQ(server().counter("UdpNoPorts") - before, 30u);
     ASSERT_EQ(events("NO_SOCKET", 7782).size(), 1u);
     EXPECT_EQ(text(events("NO_SOCKET", 7782).front(), "tcp_flags"), "SYN");
 }
@@ -245,7 +245,7 @@ TEST_F(PacketDropKernel, a_tcp_connection_that_works_drops_nothing) {
 TEST_F(PacketDropKernel, a_full_accept_queue_names_the_listener_where_the_kernel_does) {
     const OwnedFd listener = bound(server(), SOCK_STREAM, "192.0.2.2", 7788);
     ASSERT_EQ(listen(listener.get(), 1), 0);
-    const std::uint64_t before = counter(server(), "TcpExtListenOverflows");
+    const std::uint64_t before = server().counter("TcpExtListenOverflows");
     start(Mode::events);
     std::vector<OwnedFd> near;
     const auto begin = [&] {
@@ -257,9 +257,9 @@ TEST_F(PacketDropKernel, a_full_accept_queue_names_the_listener_where_the_kernel
     add_rule(client(), "input", "tcp flags syn,ack / syn,ack drop");
     for (int i = 0; i < 3; ++i) begin();
     client().run("nft flush ruleset");
-    for (int i = 0; i < 100 && counter(server(), "TcpExtListenOverflows") == before; ++i)
+    for (int i = 0; i < 100 && server().counter("TcpExtListenOverflows") == before; ++i)
         std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    EXPECT_GT(counter(server(), "TcpExtListenOverflows"), before);
+    EXPECT_GT(server().counter("TcpExtListenOverflows"), before);
     collect();
     std::size_t refused = 0;
     for (const packet_drop_event& event : events_) {

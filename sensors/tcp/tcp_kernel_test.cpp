@@ -135,13 +135,6 @@ class TcpKernel : public testing::Test {
         require(::recv(fd.get(), &byte, 1, 0) == 0, "wait for the other side's end");
     }
 
-    // One of the kernel's own counters of a namespace.
-    static std::uint64_t counter(const Netns& netns, const std::string& name) {
-        const std::string table = netns.run("nstat -asz " + name);
-        const std::size_t at = table.find(name);
-        return at == std::string::npos ? 0 : std::stoull(table.substr(at + name.size()));
-    }
-
     // Takes over what the sensor has of our own hosts.
     void collect() {
         const auto keep = [&](std::span<const Bytes> records) {
@@ -292,8 +285,8 @@ TEST_F(TcpKernel, an_ipv6_listener_tells_its_ipv4_clients_as_ipv4) {
 }
 
 TEST_F(TcpKernel, the_aggregate_mode_counts_what_the_kernel_counts_and_sends_no_record) {
-    const auto actives = counter(client(), "TcpActiveOpens"), passives = counter(server(), "TcpPassiveOpens");
-    const auto fails = counter(client(), "TcpAttemptFails");
+    const auto actives = client().counter("TcpActiveOpens"), passives = server().counter("TcpPassiveOpens");
+    const auto fails = client().counter("TcpAttemptFails");
     ASSERT_NO_FATAL_FAILURE(start(Mode::aggregate));
     const OwnedFd listener = listen_at("192.0.2.2", 7003);
     for (int i = 0; i < 200; ++i) {
@@ -310,11 +303,11 @@ TEST_F(TcpKernel, the_aggregate_mode_counts_what_the_kernel_counts_and_sends_no_
     });
     EXPECT_TRUE(connections_.empty());
     EXPECT_EQ(sum(client(), &tcp_total_event::attempts), 230u);
-    EXPECT_EQ(sum(client(), &tcp_total_event::attempts), counter(client(), "TcpActiveOpens") - actives);
+    EXPECT_EQ(sum(client(), &tcp_total_event::attempts), client().counter("TcpActiveOpens") - actives);
     EXPECT_EQ(sum(client(), &tcp_total_event::opened), 200u);
-    EXPECT_EQ(sum(server(), &tcp_total_event::opened), counter(server(), "TcpPassiveOpens") - passives);
+    EXPECT_EQ(sum(server(), &tcp_total_event::opened), server().counter("TcpPassiveOpens") - passives);
     EXPECT_EQ(sum(client(), &tcp_total_event::refused), 30u);
-    EXPECT_EQ(sum(client(), &tcp_total_event::refused), counter(client(), "TcpAttemptFails") - fails);
+    EXPECT_EQ(sum(client(), &tcp_total_event::refused), client().counter("TcpAttemptFails") - fails);
     EXPECT_EQ(sum(client(), &tcp_total_event::sent_bytes), 200'000u);
     EXPECT_EQ(sum(server(), &tcp_total_event::received_bytes), 200'000u);
     EXPECT_EQ(latencies_, 200u);
@@ -334,8 +327,8 @@ TEST_F(TcpKernel, the_aggregate_mode_counts_what_the_kernel_counts_and_sends_no_
 }
 
 TEST_F(TcpKernel, who_reset_a_connection_is_told_on_both_sides_and_the_kernel_counts_as_many) {
-    const auto near_resets = counter(client(), "TcpEstabResets"),
-               far_resets = counter(server(), "TcpEstabResets");
+    const auto near_resets = client().counter("TcpEstabResets"),
+               far_resets = server().counter("TcpEstabResets");
     ASSERT_NO_FATAL_FAILURE(start(Mode::events));
     const OwnedFd listener = listen_at("192.0.2.2", 7005);
     for (int i = 0; i < 6; ++i) {
@@ -362,8 +355,8 @@ TEST_F(TcpKernel, who_reset_a_connection_is_told_on_both_sides_and_the_kernel_co
     for (const auto& each : connections(server(), tcp_role_passive))
         EXPECT_EQ(each.ended, tcp_end_reset_here);
     EXPECT_EQ(sum(client(), &tcp_total_event::reset_by_peer),
-              counter(client(), "TcpEstabResets") - near_resets);
-    EXPECT_EQ(sum(server(), &tcp_total_event::reset_here), counter(server(), "TcpEstabResets") - far_resets);
+              client().counter("TcpEstabResets") - near_resets);
+    EXPECT_EQ(sum(server(), &tcp_total_event::reset_here), server().counter("TcpEstabResets") - far_resets);
     EXPECT_EQ(sum(client(), &tcp_total_event::reset_by_peer), 6u);
     EXPECT_EQ(sum(server(), &tcp_total_event::reset_here), 6u);
 }
@@ -387,7 +380,7 @@ TEST_F(TcpKernel, an_attempt_without_an_answer_is_seen_while_it_lasts_and_told_w
     server().run(
         "nft 'add table inet t; add chain inet t c { type filter hook input priority 0; };"
         " add rule inet t c tcp dport 7007 drop'");
-    const auto before = counter(client(), "TcpRetransSegs");
+    const auto before = client().counter("TcpRetransSegs");
     ASSERT_NO_FATAL_FAILURE(start(Mode::events));
     {
         const OwnedFd fd = socket_in(client(), AF_INET, SOCK_STREAM | SOCK_NONBLOCK);
@@ -401,8 +394,8 @@ TEST_F(TcpKernel, an_attempt_without_an_answer_is_seen_while_it_lasts_and_told_w
     ASSERT_EQ(connections_.size(), 1u);
     EXPECT_EQ(connections_[0].ended, tcp_end_gave_up);
     EXPECT_EQ(connections_[0].received_segments, 0u);
-    EXPECT_EQ(connections_[0].syn_retransmits, counter(client(), "TcpRetransSegs") - before);
-    EXPECT_EQ(sum(client(), &tcp_total_event::syn_retransmits), counter(client(), "TcpRetransSegs") - before);
+    EXPECT_EQ(connections_[0].syn_retransmits, client().counter("TcpRetransSegs") - before);
+    EXPECT_EQ(sum(client(), &tcp_total_event::syn_retransmits), client().counter("TcpRetransSegs") - before);
     EXPECT_EQ(sum(client(), &tcp_total_event::gave_up), 1u);
 }
 
@@ -433,7 +426,7 @@ TEST_F(TcpKernel, the_kernel_gives_up_a_syn_and_icmp_that_refuses_is_not_called_
 
 TEST_F(TcpKernel, what_is_sent_again_is_counted_as_often_as_the_kernel_counts_it) {
     ASSERT_NO_FATAL_FAILURE(start(Mode::aggregate));
-    const auto before = counter(client(), "TcpRetransSegs");
+    const auto before = client().counter("TcpRetransSegs");
     const OwnedFd listener = listen_at("192.0.2.2", 7011);
     Pair pair = connected(listener, "192.0.2.2", 7011);
     // Every seventh segment with data is lost on its way.
@@ -454,7 +447,7 @@ TEST_F(TcpKernel, what_is_sent_again_is_counted_as_often_as_the_kernel_counts_it
                                 sum(client(), &tcp_total_event::fast_retransmits) +
                                 sum(client(), &tcp_total_event::other_retransmits);
     EXPECT_GT(again, 0u);
-    EXPECT_EQ(again, counter(client(), "TcpRetransSegs") - before);
+    EXPECT_EQ(again, client().counter("TcpRetransSegs") - before);
     EXPECT_EQ(sum(client(), &tcp_total_event::sent_bytes), 1'000'000u);
     EXPECT_GE(sum(client(), &tcp_total_event::sent_segments), again);
 }

@@ -129,6 +129,11 @@ std::optional<std::string_view> Held::part(std::string_view name) const {
     return std::nullopt;
 }
 
+std::int64_t Held::offset() const {
+    std::string_view text = part("off").value_or("0");
+    return take_number(text).value_or(0);
+}
+
 namespace {
 
 std::optional<std::int64_t> first_of(const Held& held, std::initializer_list<std::string_view> names) {

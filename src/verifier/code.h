@@ -46,6 +46,7 @@ struct Held {
     std::optional<std::int64_t> number;  // a known scalar, or the offset behind fp
 
     std::optional<std::string_view> part(std::string_view name) const;
+    std::int64_t offset() const;  // of a pointer: its fixed part, 0 where the log shows none
     bool is_packet() const { return kind == "pkt" || kind == "pkt_meta"; }
     bool is_scalar() const { return kind == "scalar"; }
     bool can_be_null() const { return kind.find("or_null") != std::string_view::npos; }

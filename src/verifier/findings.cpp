@@ -14,11 +14,6 @@ constexpr int farthest_fault = 2'000;  // events looked at on the way back; each
 
 std::string_view id_of(const Held& held) { return held.part("id").value_or("0"); }
 
-std::int64_t offset_of(const Held& held) {
-    std::string_view text = held.part("off").value_or("0");
-    return take_number(text).value_or(0);
-}
-
 // What the base of a load held, with the offset and the width: equal texts are equal places.
 std::string place_of(const History& history, int load, const Instruction& code) {
     const std::string_view base = history.held_before(load, code.base);
@@ -46,7 +41,7 @@ int inverted_packet_test(const History& history, int fault, std::string_view reg
         const bool greater = code.operation.starts_with(">");
         const bool says_enough = greater == end_right ? !history.taken(i, later) : history.taken(i, later);
         if (says_enough) return -1;
-        if (offset_of(compared) >= needed) found = i;
+        if (compared.offset() >= needed) found = i;
     }
     return found;
 }

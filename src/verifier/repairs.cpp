@@ -15,11 +15,6 @@ namespace {
 
 using Code = Instruction::Kind;
 
-std::int64_t offset_of(const Held& held) {
-    std::string_view text = held.part("off").value_or("0");
-    return take_number(text).value_or(0);
-}
-
 // `text` with argument `number` of the call of `function` written anew; empty where the line does not hold all of it.
 std::string with_argument(const std::string& text, std::string_view function, int number,
                           std::string_view given) {
@@ -238,7 +233,7 @@ class Repairs {
             context.empty() || leave().empty() || lines_.empty())
             return;
         std::string_view tested = before.part("r").value_or("0");
-        const std::int64_t off = offset_of(before), range = take_number(tested).value_or(0);
+        const std::int64_t off = before.offset(), range = take_number(tested).value_or(0);
         const std::int64_t needed = std::max(
             range - off, it_.code.kind == Code::call ? 0 : it_.code.offset + width_of(it_.code.width));
         if (off < 0 || needed <= 0) return;

@@ -57,6 +57,12 @@ class Netns {
 
     // Runs a shell command in the namespace; it must succeed. Returns its output.
     std::string run(const std::string& command) const;
+    // One of the kernel's own counters, since the namespace began: "UdpNoPorts".
+    std::uint64_t counter(const std::string& name) const {
+        const std::string table = run("nstat -asz " + name);
+        const std::size_t at = table.find(name);
+        return at == std::string::npos ? 0 : std::stoull(table.substr(at + name.size()));
+    }
 
   private:
     OwnedFd fd_;

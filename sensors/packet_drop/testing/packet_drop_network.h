@@ -154,13 +154,6 @@ class PacketDropKernel : public testing::Test {
         return at == std::string::npos ? 0 : std::stoull(rules.substr(at + 8));
     }
 
-    // One of the kernel's own counters, since the host came up: "UdpNoPorts".
-    static std::uint64_t counter(const Netns& netns, const std::string& name) {
-        const std::string table = netns.run("nstat -asz " + name);
-        const std::size_t at = table.find(name);
-        return at == std::string::npos ? 0 : std::stoull(table.substr(at + name.size()));
-    }
-
     // Takes over what the sensor has of our own hosts.
     void collect() {
         const auto keep = [&](std::span<const Bytes> records) {

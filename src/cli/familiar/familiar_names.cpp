@@ -24,6 +24,16 @@ constexpr FamiliarName names[] = {
      "trace process_exec --fields time_ns,comm,pid,parent_pid,uid,arguments"},
     {"exitsnoop", "Each process that ends: how long it lived, and how it ended.",
      "trace process_exit --fields time_ns,comm,pid,parent_pid,ran_ns,exit_code,signal"},
+    {"hardirqs", "What interrupts take of each processor.", "top interrupt"},
+    {"runqlat", "How long threads wait for a processor, as a distribution.", "hist run_queue"},
+    {"runqslower", "Each wait for a processor that takes 10 ms and more.",
+     "trace run_queue --run-queue-least 10ms"},
+    {"softirqs", "What softirqs take of each processor.", "top interrupt"},
+    {"tcpconnlat", "How long it takes to connect, as a distribution.", "hist tcp"},
+    {"tcplife", "Each TCP connection at its end: whose, with whom, how long, and how much.",
+     "trace tcp_connection --fields "
+     "time_ns,comm,pid,role,local_address,local_port,remote_address,remote_port,sent_bytes,received_bytes,"
+     "lived_ns,ended"},
 };
 static_assert(std::ranges::is_sorted(names, {}, &FamiliarName::name));
 

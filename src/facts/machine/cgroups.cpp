@@ -4,6 +4,7 @@
 
 #include "base/put.h"
 #include "base/text.h"
+#include "facts/machine/flat_keyed.h"
 #include "facts/makers.h"
 #include "host/cgroup_tree.h"
 #include "model/record_writer.h"
@@ -77,12 +78,7 @@ class Directory {
         return read(name) && text_ != "max" ? number_of(text_) : null_i64;
     }
     // A line "KEY NUMBER" of the file read last.
-    std::int64_t value(std::string_view key) const {
-        for (const std::string_view line : split(text_, '\n'))
-            if (line.size() > key.size() && line.starts_with(key) && line[key.size()] == ' ')
-                return number_of(line.substr(key.size() + 1));
-        return null_i64;
-    }
+    std::int64_t value(std::string_view key) const { return value_of_key(text_, key); }
     std::string_view text() const { return text_; }
 
   private:
@@ -90,8 +86,6 @@ class Directory {
     char buffer_[4096];
     std::string_view text_;
 };
-
-std::int64_t microseconds(std::int64_t value) { return value == null_i64 ? value : value * 1000; }
 
 class Cgroups final : public Fact {
   public:
@@ -112,9 +106,9 @@ class Cgroups final : public Fact {
         if (::fstat(fd, &status) == 0) fact.cgroup_id = status.st_ino;
         Directory files(fd);
         files.read("cpu.stat");
-        fact.cpu_ns = microseconds(files.value("usage_usec"));
+        fact.cpu_ns = ns_of_us(files.value("usage_usec"));
         fact.throttled_times = files.value("nr_throttled");
-        fact.throttled_ns = microseconds(files.value("throttled_usec"));
+        fact.throttled_ns = ns_of_us(files.value("throttled_usec"));
         if (files.read("cpu.max") && !files.text().starts_with("max")) {
             const auto words = split(files.text(), ' ');
             const double period = words.size() > 1 ? static_cast<double>(number_of(words[1])) : 0;

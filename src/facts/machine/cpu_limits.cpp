@@ -4,6 +4,7 @@
 #include "base/descriptor.h"
 #include "base/put.h"
 #include "base/text.h"
+#include "facts/machine/flat_keyed.h"
 #include "facts/machine/task_limits.h"
 #include "facts/makers.h"
 #include "host/cgroup.h"
@@ -27,7 +28,6 @@ struct cpu_limit_fact {
     __u8 reserved[7];
 };
 
-constexpr unsigned counter = trait_cumulative | trait_nullable;
 constexpr Field cpu_limits_fields[] = {
     WAGGLE_FIELD(cpu_limit_fact, path, Unit::none, "The control group's path.", trait_key),
     WAGGLE_FIELD(cpu_limit_fact, unit, Unit::none, "The systemd unit that it is; empty where none."),
@@ -38,13 +38,14 @@ constexpr Field cpu_limits_fields[] = {
                  "each period."),
     WAGGLE_FIELD(cpu_limit_fact, period_ns, Unit::nanoseconds, "How long a period is."),
     WAGGLE_FIELD(cpu_limit_fact, periods, Unit::count,
-                 "Periods that went by while some of them wanted to run (nr_periods).", counter),
+                 "Periods that went by while some of them wanted to run (nr_periods).",
+                 trait_cumulative | trait_nullable),
     WAGGLE_FIELD(cpu_limit_fact, throttled_periods, Unit::count,
                  "Of these, in how many the quota was used up and they were held back (nr_throttled).",
-                 counter),
+                 trait_cumulative | trait_nullable),
     WAGGLE_FIELD(cpu_limit_fact, throttled_ns, Unit::nanoseconds,
                  "How long they were held back, summed over the processors (throttled_usec, throttled_time).",
-                 counter),
+                 trait_cumulative | trait_nullable),
     WAGGLE_FIELD(cpu_limit_fact, folder, Unit::none, "The folder with the limit's file.", trait_hidden),
     WAGGLE_FIELD(cpu_limit_fact, version, Unit::none, "Of control groups: 1 or 2.", trait_key | trait_hidden),
 };
@@ -53,16 +54,6 @@ constexpr Schema cpu_limit_schema = {"cpu_limits",
                                      "each period (its quota), and how often they were "
                                      "held back for it.",
                                      sizeof(cpu_limit_fact), cpu_limits_fields, false};
-
-// A line "KEY NUMBER".
-std::int64_t value_of(std::string_view text, std::string_view key) {
-    for (const std::string_view line : split(text, '\n'))
-        if (line.size() > key.size() && line.starts_with(key) && line[key.size()] == ' ')
-            return number_of(trim(line.substr(key.size() + 1)));
-    return null_i64;
-}
-
-std::int64_t microseconds(std::int64_t value) { return value == null_i64 ? value : value * 1000; }
 
 class CpuLimits final : public Fact {
   public:
@@ -78,7 +69,7 @@ class CpuLimits final : public Fact {
             record_.fixed.quota_ns = number_of(words[0]) * 1000;
             record_.fixed.period_ns = number_of(words[1]) * 1000;
             const std::string_view stat = file_at(fd, "cpu.stat");
-            record_.fixed.throttled_ns = microseconds(value_of(stat, "throttled_usec"));
+            record_.fixed.throttled_ns = ns_of_us(value_of_key(stat, "throttled_usec"));
             emit(fd, path, 2, stat, sink);
         });
         each_cgroup_1(roots_, "cpu", [&](int fd, const std::string& path) {
@@ -89,7 +80,7 @@ class CpuLimits final : public Fact {
             record_.fixed.quota_ns = quota * 1000;
             record_.fixed.period_ns = period * 1000;
             const std::string_view stat = file_at(fd, "cpu.stat");
-            record_.fixed.throttled_ns = value_of(stat, "throttled_time");
+            record_.fixed.throttled_ns = value_of_key(stat, "throttled_time");
             emit(fd, path, 1, stat, sink);
         });
         return {};
@@ -98,8 +89,8 @@ class CpuLimits final : public Fact {
   private:
     void emit(int fd, const std::string& path, __u8 version, std::string_view stat, const RowSink& sink) {
         record_.fixed.version = version;
-        record_.fixed.periods = value_of(stat, "nr_periods");
-        record_.fixed.throttled_periods = value_of(stat, "nr_throttled");
+        record_.fixed.periods = value_of_key(stat, "nr_periods");
+        record_.fixed.throttled_periods = value_of_key(stat, "nr_throttled");
         record_.text(&cpu_limit_fact::path, path);
         record_.text(&cpu_limit_fact::folder, path_of_descriptor(fd));
         record_.text(&cpu_limit_fact::unit, unit_of_group(path));

@@ -268,10 +268,13 @@ class Repairs {
             std::count(lost.text.begin(), lost.text.end(), ')'))
             return;
         int depth = 0;
-        for (const SourceLine& line : lines_)
-            if (line.line > lost.line && line.line < here_.line)
-                for (const char c : line.text)
-                    if ((depth += c == '{' ? 1 : c == '}' ? -1 : 0) < 0) return;
+        for (const SourceLine& line : lines_) {
+            if (line.line <= lost.line || line.line >= here_.line) continue;
+            for (const char c : line.text) {
+                depth += c == '{' ? 1 : c == '}' ? -1 : 0;
+                if (depth < 0) return;
+            }
+        }
         set("read_again_at", std::to_string(lost.line));
     }
 

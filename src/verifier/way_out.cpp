@@ -115,8 +115,10 @@ std::optional<PlacedLine> way_out_with(const History& history, const SourceLines
     }
     // What is given back must be known there, and the return must not read it.
     int depth = 0;
-    for (std::uint32_t number = begin.line; number < found; ++number)
-        if ((depth += depth_change(text_of(number))) < 0) return std::nullopt;
+    for (std::uint32_t number = begin.line; number < found; ++number) {
+        depth += depth_change(text_of(number));
+        if (depth < 0) return std::nullopt;
+    }
     if (has_word(given, variable)) return std::nullopt;
     const bool can_be_null = read_held(history.held_after(taken, "R0")).can_be_null();
     if (can_be_null && !end.null_tested && variable.empty()) return std::nullopt;

@@ -257,7 +257,7 @@ TEST_F(RunQueueKernel, one_that_runs_on_and_on_is_counted_at_every_reading) {
         // From the start of the hooks to the first look at the clock it ran too.
         EXPECT_LE(static_cast<double>(totals_[hog.pid()].run_ns), static_cast<double>(most) * 1.01 + 30e6);
     }
-    EXPECT_GE(at_once, 3);
+    EXPECT_GE(at_once, 2);
 }
 
 TEST_F(RunQueueKernel, why_a_thread_is_not_on_a_processor_is_told_apart) {

@@ -18,6 +18,7 @@
 #include <sstream>
 #include <thread>
 
+#include "sensing/testing/drain_whole.h"
 #include "sensors/run_queue/run_queue.event.h"
 #include "sensors/run_queue/run_queue.h"
 
@@ -376,23 +377,21 @@ TEST_F(RunQueueKernel, each_wait_that_ended_is_a_row_where_rows_are_asked_for) {
     read();
     const run_queue_total_event& total = totals_[sleeper.pid()];
     std::uint64_t rows = 0, waited_ns = 0;
-    EXPECT_TRUE(until([&] {
-        sensor_->drain([&](std::span<const Bytes> records) {
-            for (const Bytes record : records) {
-                const Result<Row> row = sensor_->read(record);
-                ASSERT_TRUE(row) << row.error().message;
-                const auto event = row->as<run_queue_wait_event>();
-                EXPECT_EQ(event.header.pid, sleeper.pid());
-                EXPECT_NE(event.before_pid, sleeper.pid());
-                ++rows;
-                waited_ns += event.wait_ns;
-            }
-        });
-        return rows >= total.waits + total.held;
-    }));
+    drain_whole(*sensor_, [&](std::span<const Bytes> records) {
+        for (const Bytes record : records) {
+            const Result<Row> row = sensor_->read(record);
+            ASSERT_TRUE(row) << row.error().message;
+            const auto event = row->as<run_queue_wait_event>();
+            EXPECT_EQ(event.header.pid, sleeper.pid());
+            EXPECT_NE(event.before_pid, sleeper.pid());
+            ++rows;
+            waited_ns += event.wait_ns;
+        }
+    });
     EXPECT_GE(rows, 95u);
-    EXPECT_EQ(rows, total.waits + total.held);
-    expect_near(total.wait_ns + total.held_ns, waited_ns, border_ns / 10, "waits");
+    // Whose end had no event was found later, and is no row.
+    expect_within(rows, total.waits + total.held, total.unseen_ns > 0 ? 3 : 0, "rows");
+    expect_near(total.wait_ns + total.held_ns, waited_ns, border_ns / 10 + total.unseen_ns, "waits");
     expect_no_loss();
 }
 

@@ -3,14 +3,16 @@
 // the process.
 #include <gtest/gtest.h>
 #include <sched.h>
-#include <signal.h>
+#include <spawn.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
+#include <ctime>
 #include <fstream>
 #include <functional>
 #include <map>
@@ -123,7 +125,7 @@ class Child {
 
 class RunQueueKernel : public testing::Test {
   protected:
-    void start(StartOptions options = {}) {
+    void start(const StartOptions& options = {}) {
         auto started = run_queue_source.start(options, names_);
         ASSERT_TRUE(started) << started.error().message;
         sensor_ = std::move(*started);
@@ -264,9 +266,9 @@ TEST_F(RunQueueKernel, one_that_runs_on_and_on_is_counted_at_every_reading) {
 TEST_F(RunQueueKernel, why_a_thread_is_not_on_a_processor_is_told_apart) {
     start();
     const Child sleeper([] { ::usleep(300'000); });
-    // The parent of vfork() sleeps so that only a deadly signal wakes it, until the child is gone.
+    // With CLONE_VFORK the parent sleeps so that only a deadly signal wakes it, until the child is gone.
     const Child parent([] {
-        if (::vfork() == 0) {
+        if (::syscall(SYS_clone, CLONE_VFORK | SIGCHLD, 0, 0, 0, 0) == 0) {
             ::usleep(300'000);
             ::_exit(0);
         }
@@ -315,11 +317,10 @@ TEST_F(RunQueueKernel, programs_that_come_and_go_between_two_readings_have_their
     totals_.clear();
     std::set<std::uint32_t> pids;
     for (int each = 0; each < 100; ++each) {
-        const pid_t pid = ::vfork();
-        if (pid == 0) {
-            ::execl("/bin/true", "true", static_cast<char*>(nullptr));
-            ::_exit(1);
-        }
+        char program[] = "/bin/true";
+        char* const arguments[] = {program, nullptr};
+        pid_t pid = 0;
+        ASSERT_EQ(::posix_spawn(&pid, program, nullptr, nullptr, arguments, environ), 0);
         ::waitpid(pid, nullptr, 0);
         pids.insert(static_cast<std::uint32_t>(pid));
     }

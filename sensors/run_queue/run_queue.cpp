@@ -9,10 +9,10 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <string>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "run_queue.skel.h"
 #include "sensing/probed_running.h"
 #include "sensors/run_queue/run_queue.event.h"
@@ -235,27 +235,6 @@ class SharedArray {
     std::size_t bytes_ = 0;
 };
 
-// "0-3,5": calls `visit` with each number.
-template <class Visit>
-void each_in_list(const std::string& text, const Visit& visit) {
-    std::size_t at = 0;
-    while (at < text.size()) {
-        char* end = nullptr;
-        const unsigned long first = std::strtoul(text.c_str() + at, &end, 10);
-        unsigned long last = first;
-        if (*end == '-') last = std::strtoul(end + 1, &end, 10);
-        for (unsigned long each = first; each <= last; ++each) visit(each);
-        at = static_cast<std::size_t>(end - text.c_str()) + 1;
-    }
-}
-
-std::string first_line(const char* path) {
-    std::ifstream file(path);
-    std::string line;
-    std::getline(file, line);
-    return line;
-}
-
 class RunQueue final : public ProbedRunning {
   public:
     static Result<std::unique_ptr<Running>> start(const StartOptions& options, Names& names) {
@@ -327,11 +306,14 @@ class RunQueue final : public ProbedRunning {
         }
         // A processor that had no switch since the hooks are in place, and none of the threads, is idle.
         const std::uint64_t idle = (SystemClock().monotonic_ns() & ~std::uint64_t{7}) | 1;
-        each_in_list(first_line("/sys/devices/system/cpu/online"), [&](unsigned long cpu) {
-            if (cpu >= processors_.values().size()) return;
+        const Result<std::string> online = read_file("/sys/devices/system/cpu/online", 4096);
+        if (!online) return;
+        for (const int cpu : numbers_of_list(*online)) {
+            const auto at = static_cast<std::size_t>(cpu);
+            if (at >= processors_.values().size()) continue;
             __u64 unknown = 0;
-            std::atomic_ref<__u64>(processors_.values()[cpu].word).compare_exchange_strong(unknown, idle);
-        });
+            std::atomic_ref<__u64>(processors_.values()[at].word).compare_exchange_strong(unknown, idle);
+        }
     }
 
     SharedArray<run_queue_bucket> threads_;

@@ -131,7 +131,7 @@ void SchedulerReader::count(const run_queue_thread& thread, const Counters& more
     row.header.cgroup_id = thread.cgroup_id;
     std::memcpy(row.header.comm, thread.comm, sizeof row.header.comm);
     if (thread.allowed_cpus != 1 || thread.kernel_thread || active_ns == 0) return;
-    run_queue_pinned_event& pinned = pinned_[{key, thread.cpu}].row;
+    run_queue_pinned_event& pinned = pinned_[{key, thread.cpu}];
     pinned.header = row.header;
     pinned.cpu = thread.cpu;
     pinned.threads++;
@@ -168,12 +168,12 @@ void SchedulerReader::hand_out_processes(const RecordSink& sink) {
         ++at;
     }
     for (const run_queue_total_event& row : rows) records.push_back(bytes_of(row));
-    for (auto& [key, pinned] : pinned_) {
-        pinned.row.header.kind = RUN_QUEUE_PINNED;
-        pinned.row.header.size = sizeof pinned.row;
-        pinned.row.header.time_ns = now_ns_;
-        pinned.row.covers_ns = now_ns_ - last_ns_;
-        records.push_back(bytes_of(pinned.row));
+    for (auto& [key, row] : pinned_) {
+        row.header.kind = RUN_QUEUE_PINNED;
+        row.header.size = sizeof row;
+        row.header.time_ns = now_ns_;
+        row.covers_ns = now_ns_ - last_ns_;
+        records.push_back(bytes_of(row));
     }
     if (!records.empty()) sink(records);
     pinned_.clear();

@@ -42,9 +42,6 @@ class SchedulerReader {
         std::uint64_t busiest_ns = 0;  // of its threads in this reading
         bool told = false;             // in this reading
     };
-    struct Pinned {
-        run_queue_pinned_event row{};
-    };
     struct SeenProcessor {
         std::uint64_t busy_ns = 0, queue_ns = 0, waits = 0, switches = 0;
         std::uint32_t slots[RUN_QUEUE_SLOTS] = {};
@@ -67,7 +64,7 @@ class SchedulerReader {
     std::uint32_t epoch_ = 0;
     std::unordered_map<std::uint32_t, Seen> seen_;  // by the place in the table
     std::map<ProcessKey, Process> processes_;
-    std::map<std::pair<ProcessKey, std::uint32_t>, Pinned> pinned_;
+    std::map<std::pair<ProcessKey, std::uint32_t>, run_queue_pinned_event> pinned_;
     std::vector<SeenProcessor> seen_processors_;
     std::vector<std::uint64_t> waiting_now_ns_;  // by processor: of waits that go on, in its queue
     std::vector<std::uint32_t> waiting_;

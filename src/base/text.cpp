@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 
 #include "waggle/owned_fd.h"
@@ -136,6 +137,19 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
         if (end == std::string_view::npos) return parts;
         text.remove_prefix(end + 1);
     }
+}
+
+std::vector<int> numbers_of_list(std::string_view list) {
+    std::vector<int> out;
+    for (const std::string_view range : split(trim(list), ',')) {
+        int first = 0;
+        const char* end = range.data() + range.size();
+        const auto parsed = std::from_chars(range.data(), end, first);
+        int last = first;
+        if (parsed.ptr != end && *parsed.ptr == '-') std::from_chars(parsed.ptr + 1, end, last);
+        for (int number = first; number <= last; ++number) out.push_back(number);
+    }
+    return out;
 }
 
 std::string to_lower(std::string_view text) {

@@ -37,6 +37,8 @@ constexpr bool is_word(char c) {
 std::string_view trim(std::string_view text);
 std::vector<std::string_view> split(std::string_view text, char separator);  // empty parts are kept
 std::string to_lower(std::string_view text);
+// "0-3,5", as the kernel writes lists of processors: each number, in that order.
+std::vector<int> numbers_of_list(std::string_view list);
 
 // A whole file, at most `limit` bytes; the error names the path and the system's reason.
 Result<std::string> read_file(const std::string& path, std::size_t limit = 64u << 20);

@@ -4,7 +4,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <array>
 #include <tuple>
 
 #include "base/text.h"
@@ -16,68 +15,6 @@ namespace waggle::kernel {
 namespace {
 
 using Code = Instruction::Kind;
-
-// An access that can be written down a second time: "name[0]", "*(p + i)", "t->pid".
-bool is_access(std::string_view expression, std::string_view line) {
-    return !expression.empty() && expression.size() < line.size() &&
-           (expression[0] == '*' || expression.find("->") != std::string_view::npos ||
-            expression.find('[') != std::string_view::npos) &&
-           !calls_or_changes(expression);
-}
-
-// "seen[n] += 1": changes what stands left, and reads nothing else through an index or a pointer.
-bool is_joined_assignment(std::string_view statement) {
-    const std::size_t equals = statement.find('=');
-    if (equals == std::string_view::npos || equals < 2 ||
-        statement.find('=', equals + 1) != std::string_view::npos)
-        return false;
-    return std::string_view("+-*/%&|^").find(statement[equals - 1]) != std::string_view::npos &&
-           statement.find_first_of("[*>", equals) == std::string_view::npos;
-}
-
-// A variable or a member: "len", "it->len".
-bool is_member_path(std::string_view expression) {
-    return std::all_of(expression.begin(), expression.end(),
-                       [](char c) {
-                           return is_word(c) || std::string_view("->.").find(c) != std::string_view::npos;
-                       }) &&
-           expression.find("--") == std::string_view::npos && expression.find("++") == std::string_view::npos;
-}
-
-// The accesses of the line that go through the same pointer: "name[0]" and "name[1]".
-std::vector<std::string> accesses_like(std::string_view line, std::string_view expression) {
-    std::vector<std::string> out{std::string(expression)};
-    const std::size_t open = expression.rfind('[');
-    if (open == std::string_view::npos || !expression.ends_with("]")) return out;
-    const std::string head(expression.substr(0, open + 1));
-    for (std::size_t at = line.find(head); at != std::string_view::npos; at = line.find(head, at + 1)) {
-        const std::size_t close = line.find(']', at);
-        if (close == std::string_view::npos) break;
-        std::string other(line.substr(at, close + 1 - at));
-        if (std::find(out.begin(), out.end(), other) == out.end() && !calls_or_changes(other) &&
-            other.find('[', head.size()) == std::string::npos)
-            out.push_back(std::move(other));
-    }
-    return out;
-}
-
-std::string_view type_of_width(std::string_view width) {
-    constexpr std::array<std::pair<std::string_view, std::string_view>, 8> types = {{{"u8", "__u8"},
-                                                                                     {"u16", "__u16"},
-                                                                                     {"u32", "__u32"},
-                                                                                     {"u64", "__u64"},
-                                                                                     {"s8", "__s8"},
-                                                                                     {"s16", "__s16"},
-                                                                                     {"s32", "__s32"},
-                                                                                     {"s64", "__s64"}}};
-    for (const auto& [name, type] : types)
-        if (name == width) return type;
-    return {};
-}
-
-std::string address_of(std::string_view access) {
-    return access.starts_with("*") ? std::string(access.substr(1)) : fmt::format("&({})", access);
-}
 
 class Advice {
   public:
@@ -398,12 +335,10 @@ class Advice {
         if (!end.empty()) {
             if (end != "data_end") set("other_end", end);
         } else if (!context.empty() && it_.history.event(it_.fault).frame == 0) {
-            const std::string_view section = it_.context.section;
-            const bool option =
-                section.starts_with("cgroup/getsockopt") || section.starts_with("cgroup/setsockopt");
             // It never asked for it.
-            set("data_end",
-                option ? context + "->optval_end" : fmt::format("(void *)(long){}->data_end", context));
+            set("data_end", has(facts_, "option_memory")
+                                ? context + "->optval_end"
+                                : fmt::format("(void *)(long){}->data_end", context));
         }
         if (const int subtracted = packet_subtraction(it_.history, it_.fault); subtracted >= 0)
             set_line("subtracted_line", subtracted);

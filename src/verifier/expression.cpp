@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "verifier/expression.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 
@@ -304,6 +306,68 @@ std::string replace_all(std::string text, std::string_view from, const std::stri
         if (at >= text.size()) break;
     }
     return text;
+}
+
+bool has_word(std::string_view text, std::string_view word) {
+    return !word.empty() && replace_all(std::string(text), word, "") != text;
+}
+
+bool is_access(std::string_view expression, std::string_view line) {
+    return !expression.empty() && expression.size() < line.size() &&
+           (expression[0] == '*' || expression.find("->") != std::string_view::npos ||
+            expression.find('[') != std::string_view::npos) &&
+           !calls_or_changes(expression);
+}
+
+bool is_joined_assignment(std::string_view statement) {
+    const std::size_t equals = statement.find('=');
+    if (equals == std::string_view::npos || equals < 2 ||
+        statement.find('=', equals + 1) != std::string_view::npos)
+        return false;
+    return std::string_view("+-*/%&|^").find(statement[equals - 1]) != std::string_view::npos &&
+           statement.find_first_of("[*>", equals) == std::string_view::npos;
+}
+
+bool is_member_path(std::string_view expression) {
+    return std::all_of(expression.begin(), expression.end(),
+                       [](char c) {
+                           return is_word(c) || std::string_view("->.").find(c) != std::string_view::npos;
+                       }) &&
+           expression.find("--") == std::string_view::npos && expression.find("++") == std::string_view::npos;
+}
+
+std::vector<std::string> accesses_like(std::string_view line, std::string_view expression) {
+    std::vector<std::string> out{std::string(expression)};
+    const std::size_t open = expression.rfind('[');
+    if (open == std::string_view::npos || !expression.ends_with("]")) return out;
+    const std::string head(expression.substr(0, open + 1));
+    for (std::size_t at = line.find(head); at != std::string_view::npos; at = line.find(head, at + 1)) {
+        const std::size_t close = line.find(']', at);
+        if (close == std::string_view::npos) break;
+        std::string other(line.substr(at, close + 1 - at));
+        if (std::find(out.begin(), out.end(), other) == out.end() && !calls_or_changes(other) &&
+            other.find('[', head.size()) == std::string::npos)
+            out.push_back(std::move(other));
+    }
+    return out;
+}
+
+std::string_view type_of_width(std::string_view width) {
+    constexpr std::array<std::pair<std::string_view, std::string_view>, 8> types = {{{"u8", "__u8"},
+                                                                                     {"u16", "__u16"},
+                                                                                     {"u32", "__u32"},
+                                                                                     {"u64", "__u64"},
+                                                                                     {"s8", "__s8"},
+                                                                                     {"s16", "__s16"},
+                                                                                     {"s32", "__s32"},
+                                                                                     {"s64", "__s64"}}};
+    for (const auto& [name, type] : types)
+        if (name == width) return type;
+    return {};
+}
+
+std::string address_of(std::string_view access) {
+    return access.starts_with("*") ? std::string(access.substr(1)) : fmt::format("&({})", access);
 }
 
 }  // namespace waggle::kernel

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace waggle::kernel {
 
@@ -56,6 +57,18 @@ bool is_identifier(std::string_view text);
 // Whether it calls a function or changes something, so that it cannot stand a second time.
 bool calls_or_changes(std::string_view expression);
 // `text` with `to` for each whole `from` that is no member of another.
+bool has_word(std::string_view text, std::string_view word);  // likewise
 std::string replace_all(std::string text, std::string_view from, const std::string& to);
+
+// An access of `line` that can be written down a second time: "name[0]", "*(p + i)", "t->pid".
+bool is_access(std::string_view expression, std::string_view line);
+// "seen[n] += 1": changes what stands left, and reads nothing else through an index or a pointer.
+bool is_joined_assignment(std::string_view statement);
+// A variable or a member: "len", "it->len".
+bool is_member_path(std::string_view expression);
+// The accesses of the line that go through the same pointer: "name[0]" and "name[1]".
+std::vector<std::string> accesses_like(std::string_view line, std::string_view expression);
+std::string address_of(std::string_view access);         // "&(name[0])"; of "*p" it is "p"
+std::string_view type_of_width(std::string_view width);  // "__u16" of the log's "u16"; empty for others
 
 }  // namespace waggle::kernel

@@ -195,7 +195,7 @@ class Repairs {
             return;
         // What comes later can give the object back: then the old one of the map would be given back there.
         for (const SourceLine& line : lines_)
-            if (line.line > here_.line && replace_all(line.text, variable, "") != line.text) return;
+            if (line.line > here_.line && has_word(line.text, variable)) return;
         set_place("exchange_line",
                   fmt::format("{} = bpf_kptr_xchg(&{}, {}); if ({}) {}({});", variable, field, variable,
                               variable, release, variable),
@@ -238,7 +238,7 @@ class Repairs {
             range - off, it_.code.kind == Code::call ? 0 : it_.code.offset + width_of(it_.code.width));
         if (off < 0 || needed <= 0) return;
         // The compiler can reach one variable's place through another: then it is not this one that is used.
-        if (replace_all(here_.text, variable, "") == here_.text) return;
+        if (!has_word(here_.text, variable)) return;
         const std::string begin = variable_of("->data"), end = variable_of("->data_end");
         std::string text;
         const std::string from = fmt::format("(void *)(long){}->data", context);

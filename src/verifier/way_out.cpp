@@ -17,10 +17,6 @@ using Kind = Instruction::Kind;
 
 constexpr int farthest_begin = 20'000;  // events looked at on the way back
 
-bool has_word(std::string_view text, std::string_view word) {
-    return !word.empty() && replace_all(std::string(text), word, "") != text;
-}
-
 int depth_change(std::string_view text) {
     return static_cast<int>(std::count(text.begin(), text.end(), '{')) -
            static_cast<int>(std::count(text.begin(), text.end(), '}'));

@@ -53,6 +53,12 @@ struct DropInquiry {
 void judge_firewall(const DropInquiry& inquiry, std::vector<DropCause>& causes);
 void judge_others(const DropInquiry& inquiry, std::vector<DropCause>& causes);
 
+// Whether somebody lost something with it that no other rule tells of.
+bool is_loss(const Drop& drop, const DropScene& scene);
+// Sweeps over addresses behind this machine that nobody has; somebody who asks for the way (traceroute, mtr), which
+// takes packets that end here on purpose.
+bool is_noise(const DropGroup& group, double window_seconds);
+
 // What drop_causes says at least: ten packets and one a second, or three where a connection was tried again, or one
 // sender that loses one each second.
 bool is_enough(const DropGroup& group, double window_seconds);

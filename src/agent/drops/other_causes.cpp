@@ -17,38 +17,6 @@ namespace waggle::agent {
 namespace {
 
 const std::string forwarding_of_ipv6 = "net.ipv6.conf.all.forwarding";  // for all devices together
-// Other rules say these (no listener, slow readers, full accept queues), or netfilter's judge does.
-constexpr std::string_view told_elsewhere[] = {"NETFILTER_DROP", "NO_SOCKET", "SOCKET_RCVBUFF",
-                                               "TCP_LISTEN_OVERFLOW", "SOCKET_BACKLOG"};
-// What the ends of connections, repetitions and reordered packets leave behind: the connection itself is
-// well, or over. And frames for others.
-constexpr std::string_view tails[] = {"TCP_RESET",
-                                      "TCP_CLOSE",
-                                      "TCP_INVALID_SEQUENCE",
-                                      "TCP_INVALID_END_SEQUENCE",
-                                      "TCP_INVALID_SYN",
-                                      "TCP_OVERWINDOW",
-                                      "TCP_INVALID_ACK_SEQUENCE",
-                                      "TCP_ABORT_ON_DATA",
-                                      "TCP_FASTOPEN",
-                                      "TCP_ACK_UNSENT_DATA",
-                                      "TCP_TOO_OLD_ACK",
-                                      "TCP_OLD_ACK",
-                                      "TCP_RFC7323_PAWS",
-                                      "TCP_RFC7323_TSECR",
-                                      "TCP_ZEROWINDOW",
-                                      "TCP_FLAGS",
-                                      "TCP_RFC7323_TW_PAWS",
-                                      "UNHANDLED_PROTO",
-                                      "OTHERHOST",
-                                      "IPV6_NDISC_FRAG",
-                                      "IPV6_NDISC_HOP_LIMIT"};
-
-template <std::size_t N>
-bool is_one_of(std::string_view word, const std::string_view (&list)[N]) {
-    return std::find(std::begin(list), std::end(list), word) != std::end(list);
-}
-
 struct PacketProgram {
     std::string place, interface, kind, name, cgroup;
     std::uint32_t netns = 0, ifindex = 0;
@@ -66,9 +34,10 @@ class OtherJudge {
 
     void judge() {
         for (const Drop& drop : inquiry_.scene.drops())
-            if (is_loss(drop)) groups_[key_of(drop)].add(drop);
+            if (is_loss(drop, inquiry_.scene)) groups_[key_of(drop)].add(drop);
         std::erase_if(groups_, [&](const auto& entry) {
-            return !is_enough(entry.second, inquiry_.window_seconds) || is_noise(entry.second);
+            return !is_enough(entry.second, inquiry_.window_seconds) ||
+                   is_noise(entry.second, inquiry_.window_seconds);
         });
         if (groups_.empty()) return;  // then nothing of the machine is read
         read_programs();
@@ -87,33 +56,6 @@ class OtherJudge {
                 drop.reason == "NOT_SPECIFIED" ? drop.function()
                 : own_talk                     ? "ff02:"
                                                : std::string()};
-    }
-
-    bool is_loss(const Drop& drop) const {
-        if (is_one_of(drop.reason, told_elsewhere) || is_one_of(drop.reason, tails)) return false;
-        // Pieces that waited for the rest, without a device any more: each reassembly that ends gives them up,
-        // and so does a network namespace that ends.
-        if (drop.reason == "FRAG_REASM_TIMEOUT" && drop.netns == 0) return false;
-        const bool at_program = drop.reason == "XDP" || drop.reason == "TC_INGRESS" ||
-                                drop.reason == "TC_EGRESS" ||
-                                drop.function().find("xdp") != std::string::npos;
-        if (drop.protocol == "none" && !at_program && !drop.reason.starts_with("QDISC")) return false;
-        // For all or for a group, and nobody here wants it.
-        const auto type = inquiry_.scene.address_type(drop.netns, drop.destination);
-        return !(drop.direction == "in" && (type == 3 || type == 5));
-    }
-
-    // Sweeps over addresses behind this machine that nobody has; somebody who asks for the way (traceroute,
-    // mtr), which takes packets that end here on purpose.
-    bool is_noise(const DropGroup& group) const {
-        constexpr double of_a_traceroute_per_second = 3;
-        const Drop& first = *group.drops().front();
-        if (first.reason == "IP_INHDR" && first.function().find("forward") != std::string::npos &&
-            (group.asks_for_the_way() ||
-             group.packets_per_second(inquiry_.window_seconds) < of_a_traceroute_per_second))
-            return true;
-        return group.is_scattered() && (first.reason.starts_with("NEIGH") ||
-                                        first.reason == "IP_INNOROUTES" || first.reason == "IP_INADDRERRORS");
     }
 
     void read_programs() {

@@ -25,7 +25,7 @@ std::span<const FamiliarName> familiar_names();
 // it is none; an error where the tool has something that waggle does otherwise.
 Result<const FamiliarName*> make_ours(std::vector<std::string>& arguments);
 
-// The table of docs/from-bcc.md, as Markdown.
+// All of them as a table in Markdown.
 std::string familiar_table();
 
 }  // namespace waggle::cli

@@ -41,20 +41,9 @@ bpf_link* link_perf_event(const bpf_program* program, OwnedFd& event, std::uint6
     return link;
 }
 
-// "0-3,5" as the kernel writes lists of CPUs.
 std::vector<int> online_cpus() {
-    std::vector<int> out;
     const Result<std::string> text = read_file("/sys/devices/system/cpu/online", 4096);
-    if (!text) return out;
-    for (const std::string_view range : split(trim(*text), ',')) {
-        int first = 0;
-        const char* end = range.data() + range.size();
-        const auto parsed = std::from_chars(range.data(), end, first);
-        int last = first;
-        if (parsed.ptr != end && *parsed.ptr == '-') std::from_chars(parsed.ptr + 1, end, last);
-        for (int cpu = first; cpu <= last; ++cpu) out.push_back(cpu);
-    }
-    return out;
+    return text ? numbers_of_list(*text) : std::vector<int>();
 }
 
 std::vector<int> threads_of(std::uint32_t pid) {

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which drops lost something that somebody wanted.
+#include <linux/rtnetlink.h>
+
+#include <algorithm>
+
+#include "agent/drops/drop_cause.h"
+
+namespace waggle::agent {
+namespace {
+
+// Other rules say these (no listener, slow readers, full accept queues), or netfilter's judge does.
+constexpr std::string_view told_elsewhere[] = {"NETFILTER_DROP", "NO_SOCKET", "SOCKET_RCVBUFF",
+                                               "TCP_LISTEN_OVERFLOW", "SOCKET_BACKLOG"};
+// What the ends of connections, repetitions and reordered packets leave behind: the connection itself is
+// well, or over. And frames for others.
+constexpr std::string_view tails[] = {"TCP_RESET",
+                                      "TCP_CLOSE",
+                                      "TCP_INVALID_SEQUENCE",
+                                      "TCP_INVALID_END_SEQUENCE",
+                                      "TCP_INVALID_SYN",
+                                      "TCP_OVERWINDOW",
+                                      "TCP_INVALID_ACK_SEQUENCE",
+                                      "TCP_ABORT_ON_DATA",
+                                      "TCP_FASTOPEN",
+                                      "TCP_ACK_UNSENT_DATA",
+                                      "TCP_TOO_OLD_ACK",
+                                      "TCP_OLD_ACK",
+                                      "TCP_RFC7323_PAWS",
+                                      "TCP_RFC7323_TSECR",
+                                      "TCP_ZEROWINDOW",
+                                      "TCP_FLAGS",
+                                      "TCP_RFC7323_TW_PAWS",
+                                      "UNHANDLED_PROTO",
+                                      "OTHERHOST",
+                                      "IPV6_NDISC_FRAG",
+                                      "IPV6_NDISC_HOP_LIMIT"};
+
+template <std::size_t N>
+bool is_one_of(std::string_view word, const std::string_view (&list)[N]) {
+    return std::find(std::begin(list), std::end(list), word) != std::end(list);
+}
+
+}  // namespace
+
+bool is_loss(const Drop& drop, const DropScene& scene) {
+    if (is_one_of(drop.reason, told_elsewhere) || is_one_of(drop.reason, tails)) return false;
+    // Pieces that waited for the rest, without a device any more: each reassembly that ends gives them up,
+    // and so does a network namespace that ends.
+    if (drop.reason == "FRAG_REASM_TIMEOUT" && drop.netns == 0) return false;
+    const bool at_program = drop.reason == "XDP" || drop.reason == "TC_INGRESS" ||
+                            drop.reason == "TC_EGRESS" || drop.function().find("xdp") != std::string::npos;
+    if (drop.protocol == "none" && !at_program && !drop.reason.starts_with("QDISC")) return false;
+    // For all or for a group, and nobody here wants it.
+    const auto type = scene.address_type(drop.netns, drop.destination);
+    return !(drop.direction == "in" && (type == RTN_BROADCAST || type == RTN_MULTICAST));
+}
+
+bool is_noise(const DropGroup& group, double window_seconds) {
+    constexpr double of_a_traceroute_per_second = 3;
+    const Drop& first = *group.drops().front();
+    if (first.reason == "IP_INHDR" && first.function().find("forward") != std::string::npos &&
+        (group.asks_for_the_way() || group.packets_per_second(window_seconds) < of_a_traceroute_per_second))
+        return true;
+    return group.is_scattered() && (first.reason.starts_with("NEIGH") || first.reason == "IP_INNOROUTES" ||
+                                    first.reason == "IP_INADDRERRORS");
+}
+
+}  // namespace waggle::agent

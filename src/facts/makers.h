@@ -35,6 +35,7 @@ std::unique_ptr<Fact> make_mounts(const Roots& roots);
 std::unique_ptr<Fact> make_cgroups(const Roots& roots);
 std::unique_ptr<Fact> make_cpu_limits(const Roots& roots);
 std::unique_ptr<Fact> make_io_limits(const Roots& roots);
+std::unique_ptr<Fact> make_addresses(const Roots& roots);
 std::unique_ptr<Fact> make_routes(const Roots& roots);
 std::unique_ptr<Fact> make_routing_rules(const Roots& roots);
 std::unique_ptr<Fact> make_neighbours(const Roots& roots);

@@ -141,17 +141,32 @@ TEST(MachineKernel, network_namespaces_say_how_to_enter_them) {
     EXPECT_EQ("net:[" + own.at("netns") + "]", std::filesystem::read_symlink("/proc/self/ns/net").string());
 }
 
-TEST(MachineKernel, routes_neighbours_and_queues_of_another_namespace_are_read) {
+TEST(MachineKernel, addresses_routes_neighbours_and_queues_of_another_namespace_are_read) {
     const NetnsProcess inside([] {
         return std::system(
             "ip link add wg-a type veth peer name wg-b && ip addr add 192.0.2.1/24 dev wg-a && "
             "ip link set wg-a up && ip link set wg-b up && ip route add 198.51.100.0/24 via 192.0.2.9 metric "
             "7 && "
             "ip route add blackhole 203.0.113.0/24 && ip neigh add 192.0.2.9 lladdr 02:00:00:00:00:09 dev "
-            "wg-a && "
+            "wg-a && ip addr add 2001:db8::7/64 dev wg-b nodad && ip addr add 10.9.0.1 peer 10.9.0.2/31 dev "
+            "wg-b && "
+            "ip addr add 192.0.2.77/32 dev lo && ip link set wg-b down && "
             "ip neigh add 192.0.2.10 nud failed dev wg-a && tc qdisc add dev wg-a root handle 5: pfifo limit "
             "17");
     });
+    const auto addresses = fact_rows(*make_addresses({}));
+    const auto address = [&](const char* text) {
+        return only_row(addresses, {{"netns", inside.inode()}, {"address", text}});
+    };
+    EXPECT_EQ(address("192.0.2.1").at("interface"), "wg-a");
+    EXPECT_EQ(address("192.0.2.1").at("prefix_length"), "24");
+    EXPECT_EQ(address("192.0.2.1").at("scope"), "global");
+    EXPECT_EQ(address("192.0.2.1").at("state"), "usable");
+    EXPECT_FALSE(address("192.0.2.1").contains("peer"));
+    EXPECT_EQ(address("192.0.2.77").at("interface"), "lo");
+    // A device that is down has no routes any more, but its addresses (IPv6 takes its own away).
+    EXPECT_EQ(address("10.9.0.1").at("peer"), "10.9.0.2");
+    EXPECT_EQ(address("10.9.0.1").at("prefix_length"), "31");
     const auto routes = fact_rows(*make_routes({}));
     const FactRow route = only_row(routes, {{"netns", inside.inode()}, {"destination", "198.51.100.0/24"}});
     EXPECT_EQ(route.at("gateway"), "192.0.2.9");

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The scripts in tools/ that judge others: what they must find, and what they must let pass."""
+import importlib.util
 import pathlib
 import subprocess
 import tempfile
@@ -151,6 +152,48 @@ class Counts(unittest.TestCase):
             "failed t: failed",
             "1 passed, 3 failed",
         ])
+
+
+class Tidy(unittest.TestCase):
+    """Which tests clang-tidy may read as one file."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = pathlib.Path(folder.name)
+        spec = importlib.util.spec_from_file_location("tidy", TOOLS / "tidy.py")
+        self.tidy = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(self.tidy)
+
+    def grouped(self, *texts: str) -> list[list[int]]:
+        """The texts by their place, as they are put together."""
+        entries = []
+        for place, text in enumerate(texts):
+            path = self.root / f"{place}_test.cpp"
+            path.write_text(f"namespace waggle {{\nnamespace {{\n{text}\n}}\n}}\n", encoding="utf-8")
+            entries.append({"file": str(path), "command": f"clang++ -o {place}.o -c {path}", "place": place})
+        return [[entry["place"] for entry in group] for group in self.tidy.put_together(entries)]
+
+    def test_what_shares_no_name_is_read_together(self):
+        self.assertEqual(self.grouped("int one() {", "struct Two {", "TEST(Three, is_three) {"), [[0, 1, 2]])
+
+    def test_a_name_that_both_declare_keeps_them_apart(self):
+        for first, second in [
+            ("int same() {", "std::string same(int) {"),
+            ("class Same : public Other {", "struct Same final {"),
+            ("constexpr int same = 1;", "const std::map<int, std::string> same = {"),
+            ("int same[2];", "std::vector<int> same{1, 2};"),
+            ("TEST(Same, name) {", "TEST_F(Same, name) {"),
+            ("TEST_F(\n    Same, name) {", "TEST_P(Same, name) {"),
+        ]:
+            self.assertEqual(self.grouped(first, second), [[0], [1]], first)
+
+    def test_what_is_only_used_is_no_declaration(self):
+        first, second = ("using testing::HasSubstr;\nint one() {", "using testing::HasSubstr;\nint two() {")
+        self.assertEqual(self.grouped(first, second), [[0, 1]])
+
+    def test_no_more_than_eight_are_one(self):
+        self.assertEqual([len(group) for group in self.grouped(*[f"int f{n}();" for n in range(9)])], [8, 1])
 
 
 unittest.main()

@@ -4,8 +4,9 @@
 in parallel. Prints what it found and a closing line; exit code 1 if it found anything. BUILD_DIR must be built.
 
 Nearly all of its time goes into the system's headers, so it takes the files as the build compiles them: where that is
-eight together, eight are looked at in the time of three. Looked at are the sources that a commit of the last day or
-a change since can have affected, by what the compiler read for them; --all looks at all, for the night.
+eight together, eight are looked at in the time of three. Tests, each of which the build compiles alone, are put together
+for this, where none declares what another does; where they do not compile together all the same, each is looked at alone. Looked at are the sources that a commit of the last day or a change since can have affected, by what the compiler
+read for them; --all looks at all, for the night.
 
 A source whose every input is unchanged is not looked at again: the key is the text of all that the compiler read for it,
 the flags, the checks and the tool. Clean ones are remembered in $XDG_CACHE_HOME/waggle/tidy (default
@@ -17,9 +18,11 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shlex
 import subprocess
 import sys
+import tempfile
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 OURS = rf"^{TOP}/(src|sensors|include/waggle)/.*\.(h|cpp)$"
@@ -65,6 +68,30 @@ def found_in(words: list) -> str:
     return "" if done.returncode == 0 else done.stdout or done.stderr
 
 
+def names_in(entry: dict) -> set[str]:
+    """What it declares in its namespace, as clang-format leaves it: tests, and in unindented lines the word before ( { = ;"""
+    text = pathlib.Path(entry["file"]).read_text(encoding="utf-8")
+    tests = re.findall(r"^TEST(?:_F|_P)?\(\s*(\w+), *(\w+)\)", text, re.MULTILINE)
+    lines = re.findall(r"^(?!TEST|namespace|using|#|//)\w[^\n]*?(\w+)(?: final)?(?:[({\[;]| [:={])", text, re.MULTILINE)
+    place = re.search(r"^namespace ([\w:]+) {", text, re.MULTILINE)
+    return {(place.group(1) if place else "") + " " + name for name in ["_".join(test) for test in tests] + lines}
+
+
+def put_together(entries: list[dict], most: int = 8) -> list[list[dict]]:
+    """Groups that can be compiled as one: no name twice, all with the same shared headers."""
+    groups: list[tuple[str, set[str], list[dict]]] = []
+    for entry in entries:
+        names, shared = names_in(entry), "".join(re.findall(r"-include-pch -Xclang (\S+)", entry["command"]))
+        for headers, taken, group in groups:
+            if len(group) < most and headers == shared and taken.isdisjoint(names):
+                group.append(entry)
+                taken |= names
+                break
+        else:
+            groups.append((shared, names, [entry]))
+    return [group for _, _, group in groups]
+
+
 def changed_lately() -> set[str] | None:
     """The files that commits of the last day or changes since touched; None where no history tells."""
     git = ["git", "-C", str(TOP)]
@@ -107,20 +134,41 @@ def main() -> int:
         known = inputs.get(object_of(entry))
         return remembered / key_of(entry, known, salt) if known else None
 
-    def look(entry: dict) -> bool:
-        key = remember(entry)
-        if not every and key and key.exists():
-            return True
-        text = found_in(["--checks=-bugprone-suspicious-include", f"--header-filter={OURS}", "-p", build, entry["file"]])
-        print(text, end="", flush=True)
-        if not text and key:
-            key.touch()
-        return not text
+    checks = ["--checks=-bugprone-suspicious-include", f"--header-filter={OURS}"]
 
+    def look_at_all_of(group: list[dict]) -> str:
+        """What it found in them put together; what the compiler says where that cannot be."""
+        with tempfile.NamedTemporaryFile("w", suffix=".cpp", dir=build) as source:
+            source.writelines(f'#include "{entry["file"]}"\n' for entry in group)
+            source.flush()
+            flags = [word for entry in group for word in shlex.split(entry["command"]) if re.match("-[ID]|-isystem", word)]
+            own = shlex.split(group[0]["command"])[1:]
+            own = [word for word in own[: own.index("-o")] if word not in flags]
+            return found_in([*checks, source.name, "--", *dict.fromkeys(flags), *own])
+
+    def look(group: list[dict]) -> int:
+        """How many of the group have findings."""
+        keys = [remember(entry) for entry in group]
+        if not every and all(key and key.exists() for key in keys):
+            return 0
+        text = look_at_all_of(group) if len(group) > 1 else found_in([*checks, "-p", build, group[0]["file"]])
+        if "clang-diagnostic-error" in text and len(group) > 1:
+            return sum(look([entry]) for entry in group)
+        print(text, end="", flush=True)
+        for key in keys:
+            if key and not text:
+                key.touch()
+        return len([entry for entry in group if entry["file"] in text]) or 1 if text else 0
+
+    alone = [entry for entry in ours if "_test.cpp" not in entry["file"]]
+    tests = [entry for entry in ours if entry not in alone]
+    if not every:  # one that is clean already takes nobody's place
+        tests = [entry for entry in tests if not ((key := remember(entry)) and key.exists())]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = list(pool.map(look, ours)).count(False)
+        found = sum(pool.map(look, [[entry] for entry in alone] + put_together(tests)))
     print(f"{len(ours)} sources looked at, {found} with findings")
     return 1 if found else 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -87,9 +87,13 @@ TEST(Numbers, are_said_one_way) {
     EXPECT_EQ(format_bytes(4096), "4 KiB");
     EXPECT_EQ(format_bytes(212992), "208 KiB");
     EXPECT_EQ(format_bytes(1.5 * 1024 * 1024), "1.5 MiB");
+    EXPECT_EQ(format_bytes(1024 * 1024 - 100), "1.0 MiB");
     EXPECT_EQ(format_duration_ns(12), "12 ns");
     EXPECT_EQ(format_duration_ns(1'234'000), "1.2 ms");
     EXPECT_EQ(format_duration_ns(250e6), "250 ms");
+    EXPECT_EQ(format_duration_ns(999.4e6), "999 ms");
+    EXPECT_EQ(format_duration_ns(999.7e6), "1 s");
+    EXPECT_EQ(format_duration_ns(999'700), "1 ms");
     EXPECT_EQ(format_duration_ns(10e9), "10 s");
     EXPECT_EQ(format_duration_ns(600e9), "10 min");
     EXPECT_EQ(format_duration_ns(7200e9), "2 h");

@@ -70,7 +70,7 @@ std::string counted(std::uint64_t n, std::string_view noun) {
 std::string format_bytes(double bytes) {
     static constexpr std::string_view names[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
     std::size_t i = 0;
-    while (std::fabs(bytes) >= 1024 && i + 1 < std::size(names)) {
+    while (std::fabs(bytes) >= 1023.5 && i + 1 < std::size(names)) {
         bytes /= 1024;
         ++i;
     }
@@ -80,9 +80,10 @@ std::string format_bytes(double bytes) {
 
 std::string format_duration_ns(double ns) {
     const double size = std::fabs(ns);
-    if (size < 1e3) return whole(ns) + " ns";
-    if (size < 1e6) return short_number(ns / 1e3) + " us";
-    if (size < 1e9) return short_number(ns / 1e6) + " ms";
+    // What would round up to a thousand is said in the next unit.
+    if (size < 999.5) return whole(ns) + " ns";
+    if (size < 999.5e3) return short_number(ns / 1e3) + " us";
+    if (size < 999.5e6) return short_number(ns / 1e6) + " ms";
     if (size < 120e9) return short_number(ns / 1e9) + " s";
     if (size < 7200e9) return short_number(ns / 60e9) + " min";
     if (size < 172800e9) return short_number(ns / 3600e9) + " h";

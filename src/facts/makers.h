@@ -44,6 +44,7 @@ std::unique_ptr<Fact> make_softnet(const Roots& roots);
 std::unique_ptr<Fact> make_task_limits(const Roots& roots);
 std::unique_ptr<Fact> make_task_holders(const Roots& roots);
 std::unique_ptr<Fact> make_full_descriptors(const Roots& roots);
+std::unique_ptr<Fact> make_full_users(const Roots& roots);
 std::unique_ptr<Fact> make_file_systems(const Roots& roots);
 std::unique_ptr<Fact> make_deleted_files(const Roots& roots);
 std::unique_ptr<Fact> make_open_files(const Roots& roots);

@@ -42,6 +42,21 @@ std::string_view cgroup_path(std::string_view file) {
     return best;
 }
 
+ResourceLimit resource_limit(std::string_view file, std::string_view name) {
+    ResourceLimit limit;
+    const std::string key = "\n" + std::string(name);
+    const std::size_t at = file.find(key);
+    if (at == std::string_view::npos) return limit;
+    file.remove_prefix(at + key.size());
+    for (std::optional<std::int64_t>* const one : {&limit.soft, &limit.hard}) {
+        file.remove_prefix(std::min(file.find_first_not_of(' '), file.size()));
+        const std::string_view word = file.substr(0, file.find_first_of(" \n"));
+        if (word != "unlimited" && !word.empty()) *one = number_of(word);
+        file.remove_prefix(word.size());
+    }
+    return limit;
+}
+
 bool parse_stat(std::string_view text, ProcessStat& stat) {
     const std::optional<StatFields> fields = StatFields::read(text);
     if (!fields) return false;

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,6 +34,12 @@ std::string_view cgroup_path(std::string_view file);
 
 // False where `text` is not a stat line; `stat.comm` borrows from it.
 bool parse_stat(std::string_view text, ProcessStat& stat);
+
+// Of /proc/PID/limits, the line that begins with `name` ("Max open files"); nothing where without limit, or not there.
+struct ResourceLimit {
+    std::optional<std::int64_t> soft, hard;
+};
+ResourceLimit resource_limit(std::string_view file, std::string_view name);
 
 class Procfs {
   public:

@@ -78,9 +78,8 @@ class FullDescriptors final : public Fact {
         const std::uint64_t now_ns = clock_.monotonic_ns();
         std::map<Identity, Since> still;
         for (const std::uint32_t pid : proc_.pids()) {
-            const Limits limits = limits_of(pid);
-            if (limits.soft == null_i64 || !can_be_full(pid, limits.soft) || !is_full(pid, limits.soft))
-                continue;
+            const ResourceLimit limit = resource_limit(proc_.file(pid, "limits"), "Max open files");
+            if (!limit.soft || !can_be_full(pid, *limit.soft) || !is_full(pid, *limit.soft)) continue;
             ProcessStat stat;
             if (!parse_stat(proc_.file(pid, "stat"), stat)) continue;  // ended since it was listed
             Since since{now_ns, 0};
@@ -88,7 +87,7 @@ class FullDescriptors final : public Fact {
             if (before != full_.end()) since = before->second;
             ++since.looks;
             still[{pid, stat.start_ns}] = since;
-            emit(pid, stat, limits, since, now_ns, sink);
+            emit(pid, stat, limit, since, now_ns, sink);
         }
         full_ = std::move(still);
         return {};
@@ -100,25 +99,6 @@ class FullDescriptors final : public Fact {
         std::uint64_t first_ns = 0;
         std::uint32_t looks = 0;
     };
-    struct Limits {
-        std::int64_t soft = null_i64, hard = null_i64;
-    };
-
-    Limits limits_of(std::uint32_t pid) {
-        constexpr std::string_view key = "\nMax open files";
-        std::string_view text = proc_.file(pid, "limits");
-        const std::size_t at = text.find(key);
-        if (at == std::string_view::npos) return {};
-        text.remove_prefix(at + key.size());
-        Limits limits;
-        for (std::int64_t* const limit : {&limits.soft, &limits.hard}) {
-            text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
-            const std::string_view word = text.substr(0, text.find_first_of(" \n"));
-            if (word != "unlimited" && !word.empty()) *limit = number_of(word);
-            text.remove_prefix(word.size());
-        }
-        return limits;
-    }
     // Cheap, and wrong only on one side: by the size of the folder, which is the count since 6.2 ("proc: report open files
     // as size in stat() for /proc/pid/fd"); before that by the size of the table.
     bool can_be_full(std::uint32_t pid, std::int64_t limit) {
@@ -135,18 +115,18 @@ class FullDescriptors final : public Fact {
         return below >= limit;
     }
 
-    void emit(std::uint32_t pid, const ProcessStat& stat, const Limits& limits, const Since& since,
+    void emit(std::uint32_t pid, const ProcessStat& stat, const ResourceLimit& limit, const Since& since,
               std::uint64_t now_ns, const RowSink& sink) {
         record_.clear();
         full_descriptors_fact& fact = record_.fixed;
         fact.pid = pid;
         fact.start_ns = stat.start_ns;
         put(fact.comm, stat.comm);
-        fact.open_files_limit = limits.soft;
-        fact.open_files_hard_limit = limits.hard;
+        fact.open_files_limit = *limit.soft;
+        fact.open_files_hard_limit = limit.hard.value_or(null_i64);
         fact.looks = since.looks;
         fact.full_ns = now_ns - since.first_ns;
-        if (limits.soft > most_looked_at) {
+        if (*limit.soft > most_looked_at) {
             fact.sockets = fact.pipes = fact.files = fact.others = null_i64;
         } else {
             proc_.each_fd(pid, [&](int, std::string_view target) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Facts read from trees that look like /proc and /sys.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -447,6 +448,56 @@ TEST(FullDescriptors, what_was_closed_between_two_looks_begins_anew) {
     EXPECT_TRUE(fact_rows(*fact).empty());
     std::filesystem::create_symlink("socket:[5]", one);
     EXPECT_EQ(only_row(fact_rows(*fact), {{"pid", "812"}}).at("looks"), "1");
+}
+
+// A process of that user with that many threads; one that is `exempt` has CAP_SYS_RESOURCE.
+void process_of_user(Tree& tree, const std::string& pid, const char* comm, int uid, int threads,
+                     const char* limit, bool exempt = false) {
+    const std::string folder = "proc/" + pid + "/";
+    tree.file(folder + "comm", std::string(comm) + "\n");
+    tree.file(folder + "status",
+              fmt::format("Name:\t{}\nUid:\t{}\t0\t0\t0\nThreads:\t{}\nCapEff:\t{}\n", comm, uid, threads,
+                          exempt ? "0000000001000000" : "000000000000000f"));
+    tree.file(folder + "limits",
+              "Limit                     Soft Limit           Hard Limit           Units     \n"
+              "Max processes             " +
+                  std::string(limit) + "                   4096                 processes \n");
+    tree.file(folder + "cgroup", "0::/system.slice/shop.service\n");
+}
+
+TEST(FullUsers, all_tasks_of_a_user_count_against_the_limit_of_each_program) {
+    Tree tree;
+    process_of_user(tree, "10", "shop", 4033, 3, "9");
+    process_of_user(tree, "11", "shop", 4033, 2, "9");
+    process_of_user(tree, "12", "mail", 4033, 4, "10");
+    process_of_user(tree, "13", "free", 4033, 1, "unlimited");
+    process_of_user(tree, "14", "root", 0, 50, "9");
+    process_of_user(tree, "15", "other", 4034, 8, "9");
+    const auto fact = make_full_users(tree.roots());
+    auto rows = fact_rows(*fact);
+    ASSERT_EQ(rows.size(), 2u);
+    FactRow row = only_row(rows, {{"comm", "shop"}});
+    EXPECT_EQ(row.at("uid"), "4033");
+    EXPECT_EQ(row.at("user_tasks"), "10");
+    EXPECT_EQ(row.at("tasks_limit"), "9");
+    EXPECT_EQ(row.at("tasks_hard_limit"), "4096");
+    EXPECT_EQ(row.at("tasks"), "5");
+    EXPECT_EQ(row.at("processes"), "2");
+    EXPECT_FALSE(row.contains("pid"));
+    EXPECT_EQ(row.at("unit"), "shop.service");
+    EXPECT_EQ(row.at("looks"), "1");
+    EXPECT_EQ(only_row(rows, {{"comm", "mail"}}).at("pid"), "12");  // at its limit, not above it
+    rows = fact_rows(*fact);
+    EXPECT_EQ(only_row(rows, {{"comm", "shop"}}).at("looks"), "2");
+}
+
+TEST(FullUsers, who_may_pass_the_limit_and_who_lives_in_another_user_namespace_is_left_out) {
+    Tree tree;
+    process_of_user(tree, "10", "shop", 4033, 9, "9", true);
+    process_of_user(tree, "11", "inside", 4034, 9, "9");
+    tree.link("proc/11/ns/user", "user:[4026532999]");
+    process_of_user(tree, "12", "outside", 4034, 8, "9");
+    EXPECT_TRUE(fact_rows(*make_full_users(tree.roots())).empty());
 }
 
 TEST(OpenFiles, what_a_process_has_open_is_read_from_its_descriptors) {

@@ -117,7 +117,8 @@ loop_device() {
     shift 2
     truncate -s "$size" "$image"
     remember loop "$image"
-    device=$(losetup -f --show "$@" "$image")
+    # A file system in memory has no direct I/O before 6.6.
+    device=$(losetup -f --show "$@" "$image") || cannot "no loop device over $image with $*"
     value "$name" "$device"
     value "${name}_name" "${device#/dev/}"
     own "${device#/dev/}"

@@ -139,6 +139,9 @@ class DropScene {
     // A TCP connection from one to the other stands, as far as a socket of this machine shows.
     bool is_connected(const std::string& source, const std::string& destination, std::uint16_t port) const;
 
+    // A listener there had no room for a connection.
+    bool accept_queue_overflowed(std::uint32_t netns) const { return overflowed_.contains(netns); }
+
   private:
     struct Prefix {
         waggle_address network;
@@ -152,7 +155,7 @@ class DropScene {
     std::map<std::uint32_t, std::vector<Prefix>> addresses_;
     std::map<std::uint32_t, std::vector<Route>> routes_;
     std::map<std::pair<std::uint32_t, unsigned>, std::vector<RoutingRule>> routing_rules_;
-    std::set<std::uint32_t> namespaces_;
+    std::set<std::uint32_t> namespaces_, overflowed_;
     std::map<PortKey, std::vector<SocketRow>> sockets_;
     std::set<std::tuple<std::string, std::string, std::uint16_t>> connections_;  // who opened it, to whom
 };

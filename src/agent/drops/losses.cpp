@@ -41,10 +41,19 @@ bool is_one_of(std::string_view word, const std::string_view (&list)[N]) {
     return std::find(std::begin(list), std::end(list), word) != std::end(list);
 }
 
+// Until 6.12 the kernel gave no reason where a listener gets a segment of a connection that is over, which it answers with a
+// reset; nor where it has no room for one that a SYN cookie opens.
+bool is_late_segment(const Drop& drop, const DropScene& scene) {
+    const std::string function = drop.function();
+    return drop.reason == "NOT_SPECIFIED" && (function == "tcp_v4_do_rcv" || function == "tcp_v6_do_rcv") &&
+           !scene.accept_queue_overflowed(drop.netns);
+}
+
 }  // namespace
 
 bool is_loss(const Drop& drop, const DropScene& scene) {
     if (is_one_of(drop.reason, told_elsewhere) || is_one_of(drop.reason, tails)) return false;
+    if (is_late_segment(drop, scene)) return false;
     // Pieces that waited for the rest, without a device any more: each reassembly that ends gives them up,
     // and so does a network namespace that ends.
     if (drop.reason == "FRAG_REASM_TIMEOUT" && drop.netns == 0) return false;

@@ -5,7 +5,8 @@ in parallel. Prints what it found and a closing line; exit code 1 if it found an
 
 Nearly all of its time goes into the system's headers, so it takes the files as the build compiles them: where that is
 eight together, eight are looked at in the time of three. Tests, each of which the build compiles alone, are put together
-for this, where none declares what another does; where they do not compile together all the same, each half of them is tried. Looked at are the sources that a commit of the last day or a change since can have affected, by what the compiler
+for this, where none declares what another does; where they do not compile together all the same, each half of them is
+tried. Looked at are the sources that a commit of the last day or a change since can have affected, by what the compiler
 read for them; --all looks at all, for the night.
 
 A source whose every input is unchanged is not looked at again: the key is the text of all that the compiler read for it,

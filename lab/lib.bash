@@ -8,7 +8,8 @@
 # Whatever an inject makes, it makes through a function of this file, which writes it down first. All names hold $mark, all files
 # lie in $LAB_STATE, and every process has LAB_STATE in its environment, so that heal finds exactly what is ours.
 #
-# `waggle lab` sets LAB_STATE (a new folder), LAB_SEED and LAB_LIFE (no program of the fault lives longer, in seconds). By hand:
+# `waggle lab` sets LAB_STATE (a new folder), LAB_SEED, LAB_LIFE (no program of the fault lives longer, in seconds) and LAB_WATCHED
+# (a file that appears once waggle watches). By hand:
 #   lab/FAULT/inject; waggle why; lab/FAULT/heal
 set -euo pipefail
 # The system's own programs first: a python3 that is a script around another takes seconds to start on a busy machine.
@@ -188,11 +189,17 @@ start_tracing() {
     start "$key" unshare --mount bash -c \
         '[[ -e /sys/kernel/tracing/events ]] || mount -t tracefs trace /sys/kernel/tracing; exec "$@"' tracing "$@"
 }
-# later SECONDS COMMAND...: that much after now, in the background. COMMAND may be a function of inject.
+# later SECONDS COMMAND...: that much after waggle began to watch, in the background; by hand, where nothing shows when that is, a
+# little more after now. COMMAND may be a function of inject.
 later() {
     local seconds=$1
     shift
     (
+        if [[ -n ${LAB_WATCHED:-} ]]; then
+            wait_for 60 test -s "$LAB_WATCHED"
+        else
+            sleep "$((2 * patience))"
+        fi
         sleep "$seconds"
         "$@"
     ) > "$LAB_STATE/later.log" 2>&1 < /dev/null &

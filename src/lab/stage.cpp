@@ -45,6 +45,8 @@ std::optional<Stage> Stage::set_up(const Fault& fault, const Options& options, c
     base.environment = {{"LAB_STATE", state},
                         {"LAB_SEED", std::to_string(options.seed)},
                         {"LAB_LIFE", std::to_string(options.life.count())}};
+    if (!options.watched.empty())
+        base.environment.emplace_back("LAB_WATCHED", std::filesystem::path(state) / options.watched);
     const std::string own = fault.folder + "/heal";
     Command healing = base;
     healing.words = {::access(own.c_str(), X_OK) == 0 ? own : options.lab + "/heal"};

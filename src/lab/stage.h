@@ -25,6 +25,8 @@ class Stage {
         std::string lab;
         std::uint64_t seed = 0;
         std::chrono::seconds life{110};  // no program of the fault lives longer
+        std::string watched;  // a file that appears once waggle watches, below the fault's own folder
+                              // or absolute; empty: none will
     };
 
     // What came of an injection that failed: the fault is healed again when the error is there.

@@ -33,10 +33,12 @@ std::uint64_t watch_of(const Fault& fault, const Trial& trial) {
     return fault.watch_ns ? fault.watch_ns : default_watch_ns;
 }
 
-Stage::Options stage_options(const Fault& fault, const Trial& trial) {
+// The recording is there as soon as waggle watches.
+Stage::Options stage_options(const Fault& fault, const Trial& trial, const std::string& recording) {
     const std::chrono::nanoseconds watching(watch_of(fault, trial));
     return {trial.lab, trial.seed,
-            300s + std::chrono::duration_cast<std::chrono::seconds>(watching) * (trial.paste ? 2 : 1)};
+            300s + std::chrono::duration_cast<std::chrono::seconds>(watching) * (trial.paste ? 2 : 1),
+            recording};
 }
 
 Command why(const Fault& fault, const Trial& trial, const std::vector<std::string>& more) {
@@ -250,14 +252,14 @@ Score tried(const Fault& fault, const Trial& trial, const std::string& recording
     score.skipped = cannot_run(fault, trial.release);
     if (!score.skipped.empty()) return score;
     Stage::Failure failure;
-    std::optional<Stage> stage = Stage::set_up(fault, stage_options(fault, trial), stop, failure);
+    const std::string rows = recording.empty() ? "asked.waggle" : recording;
+    std::optional<Stage> stage = Stage::set_up(fault, stage_options(fault, trial, rows), stop, failure);
     if (!stage) {
         (failure.cannot ? score.skipped : score.failed) =
             failure.interrupted ? "interrupted; healed" : failure.why;
         return score;
     }
-    const Answer answer =
-        ask(fault, trial, recording.empty() ? stage->folder() + "/asked.waggle" : recording, stop);
+    const Answer answer = ask(fault, trial, std::filesystem::path(stage->folder()) / rows, stop);
     score.failed = answer.failed;
     score.seconds = answer.seconds;
     if (score.failed.empty()) {
@@ -337,7 +339,7 @@ Said ask_about(const Fault& fault, const Trial& trial, const std::vector<std::st
     said.skipped = cannot_run(fault, trial.release);
     if (!said.skipped.empty()) return said;
     Stage::Failure failure;
-    std::optional<Stage> stage = Stage::set_up(fault, stage_options(fault, trial), stop, failure);
+    std::optional<Stage> stage = Stage::set_up(fault, stage_options(fault, trial, {}), stop, failure);
     if (!stage) {
         (failure.cannot ? said.skipped : said.failed) =
             failure.interrupted ? "interrupted; healed" : failure.why;

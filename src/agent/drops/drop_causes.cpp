@@ -36,6 +36,8 @@ constexpr DerivedColumn cause_columns[] = {
     {"top_source_packets", number, Unit::count, "Its own packets."},
     {"destinations", number, Unit::count, "How many addresses they were for."},
     {"destination", text, Unit::none, "The address they were for, where it is one."},
+    {"alone_in", number, Unit::identifier,
+     "The network namespace, where that address is one that each has for itself (127.0.0.1, ::1); else 0."},
     {"protocol", text, Unit::none, "Their protocol, where it is one."},
     {"port", number, Unit::identifier, "The port they were for, where it is one."},
     {"original_destination", text, Unit::none,

@@ -163,7 +163,12 @@ void DropGroup::describe(DropCause& cause, double window_seconds) const {
         cause["top_source"] = sources.top().first;
         cause["top_source_packets"] = sources.top().second;
     }
-    if (destinations.one()) cause["destination"] = destinations.first();
+    if (destinations.one()) {
+        const std::string& destination = destinations.first();
+        const bool is_own = destination.starts_with("127.") || destination == "::1";
+        cause["destination"] = destination;
+        cause["alone_in"] = static_cast<std::int64_t>(is_own ? netns.first() : 0);
+    }
     if (protocols.one() && protocols.first() != "none") cause["protocol"] = protocols.first();
     if (devices.one()) cause["device"] = devices.first();
     if (directions.one()) cause["direction"] = directions.first();

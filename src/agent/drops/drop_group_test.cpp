@@ -61,8 +61,16 @@ TEST_F(DropGroupTest, a_figure_of_many_is_said_of_all_and_the_largest_has_its_ow
     EXPECT_EQ(said("ports"), "2");
     EXPECT_EQ(said("top_port"), "443");
     EXPECT_EQ(said("top_port_packets"), "1960");
+    EXPECT_EQ(said("alone_in"), "0");
     EXPECT_DOUBLE_EQ(group_.packets_per_second(60), 500);
     EXPECT_DOUBLE_EQ(group_.packets_per_second(2), 1000) << "not more time than was watched";
+}
+
+TEST_F(DropGroupTest, an_address_that_each_network_namespace_has_for_itself_is_alone_in_one) {
+    add("127.0.0.1", "127.0.0.1", 80, 40);
+    drops_.back().netns = 778;
+    EXPECT_EQ(said("destination"), "127.0.0.1");
+    EXPECT_EQ(said("alone_in"), "778");
 }
 
 TEST_F(DropGroupTest, what_one_late_reading_brought_is_spread_over_the_time_that_was_watched) {

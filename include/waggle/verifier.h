@@ -57,6 +57,9 @@ class SourceLines {
                                      std::uint32_t insn) const;
     // The first line that uses `symbol`, which the object names but does not define.
     std::optional<SourceLine> using_symbol(std::string_view symbol) const;
+    // The line that has `text` in it, where the sources that the object was made of are still there and only one
+    // line has it; its column is 0.
+    std::optional<SourceLine> only_line_with(std::string_view text) const;
     // Where the variable that holds byte `offset` of `section` (".bss") ends, counted in the section.
     std::optional<std::uint64_t> variable_end(std::string_view section, std::uint64_t offset) const;
     // The lines that the instructions of a program or function come from, in their order, with what was

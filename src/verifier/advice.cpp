@@ -27,6 +27,7 @@ class Advice {
         access_ = expression_at(here_.text, here_.column);
         // Of "seen[n] = 1" the left side is what is written, of "seen[n] += 1" it is what is read too.
         const bool both = is_joined_assignment(access_);
+        if (access_.ends_with("++") || access_.ends_with("--")) access_.resize(access_.size() - 2);
         if (it_.code.kind == Code::store || both)
             if (const std::size_t equals = access_.find('='); equals != std::string::npos && equals > 0) {
                 access_.resize(access_.find_last_not_of(" +-*/%&|^<>", equals - 1) + 1);
@@ -91,6 +92,14 @@ class Advice {
         return path.substr(begin);
     }
 
+    // "base + len" of "offsetof(struct event, name) + len" and of "sizeof(*e) + len": constants call nothing.
+    static std::string without_sizes(std::string text) {
+        for (const std::string_view word : {"offsetof(", "sizeof("})
+            for (std::size_t at = text.find(word); at != std::string::npos; at = text.find(word))
+                text.replace(at, word.size(), "(");
+        return text;
+    }
+
     static bool is_number(std::string_view text) {
         return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
     }
@@ -100,8 +109,11 @@ class Advice {
         const IndexWay way = follow_index_back(it_.history, it_.moved, std::string(it_.moved_by));
         auto [array, inside] = element(access_);
         std::string name;
+        if (inside.ends_with("++") || inside.ends_with("--")) inside.remove_suffix(2);
+        if (it_.code.kind == Code::call) std::tie(array, inside) = element_given();
         if (!inside.empty() && !is_number(inside) && !calls_or_changes(inside)) name = inside;
-        if (name.empty() && !calls_or_changes(way.expression)) name = way.expression;
+        if (name.empty() && !calls_or_changes(way.expression) && way.expression != access_)
+            name = way.expression;
         if (!way.global_function.empty()) {
             set("global_function", way.global_function);
             set_line("global_line", way.origin);
@@ -115,6 +127,12 @@ class Advice {
         if (!upper.empty())
             set("outside",
                 sign == Signedness::is_unsigned ? upper : fmt::format("{} < 0 || {}", name, upper));
+        if (has(facts_, "outside") && !leave_.empty())
+            set("bound_test", fmt::format("{}if ({}) {}",
+                                          way.divided && is_identifier(name)
+                                              ? fmt::format("asm volatile(\"\" : \"+r\"({})); ", name)
+                                              : std::string(),
+                                          facts_["outside"], leave_));
         if (sign == Signedness::is_unsigned) set("index_unsigned", "yes");
         if (sign == Signedness::is_signed) set("index_signed", "yes");
         const int copy = test_of_a_copy(it_.history, it_.moved, way);
@@ -159,8 +177,9 @@ class Advice {
     void size() {
         if (it_.code.kind != Code::call || it_.reg.size() != 2 || it_.reg[1] < '2' || it_.reg[1] > '5')
             return;
-        const std::string name = facts_.contains("var") ? facts_["var"] : "";
-        if (name.empty() || is_digit(name[0]) || !is_member_path(name)) return;
+        std::string name = facts_.contains("var") ? facts_["var"] : "";
+        const bool is_sum = name.find(" + ") != std::string::npos && !calls_or_changes(without_sizes(name));
+        if (name.empty() || is_digit(name[0]) || (!is_sum && !is_member_path(name))) return;
         const int number = it_.reg[1] - '0';
         const Held memory = read_held(it_.history.held_before(it_.fault, fmt::format("R{}", number - 1)));
         const std::string_view given = call_argument(here_.text, it_.code.function, number - 1);
@@ -189,12 +208,20 @@ class Advice {
         if (room.empty()) return;
         set("room", room);
         // A member can be read anew by the compiler: one copy is tested and given.
-        if (!is_identifier(name) && name.find("->") != std::string::npos && !leave_.empty() &&
-            !is_body_without_braces(lines_, here_) && name.find(' ') == std::string::npos)
+        const bool member = !is_identifier(name) && name.find("->") != std::string::npos &&
+                            name.find(' ') == std::string::npos;
+        std::string copy = "length";
+        while (std::any_of(lines_.begin(), lines_.end(),
+                           [&](const SourceLine& line) { return has_word(line.text, copy); }))
+            copy += "_given";
+        const std::size_t at = here_.text.find(name);
+        if ((member || is_sum) && at != std::string::npos && !leave_.empty() &&
+            !is_body_without_braces(lines_, here_))
             set_place("copied_size",
-                      fmt::format("__u64 length = {}; if (length > {}) {} {}", name, room, leave_,
-                                  replace_all(here_.text, name, "length")),
+                      fmt::format("__u64 {} = {}; if ({} > {}) {} {}", copy, name, copy, room, leave_,
+                                  here_.text.substr(0, at) + copy + here_.text.substr(at + name.size())),
                       here_);
+        if (is_sum) return;
         bool leave_for_empty = !leave_.empty();
         const Held bytes = read_held(it_.history.held_before(it_.fault, it_.reg));
         std::string_view most = room;
@@ -243,21 +270,24 @@ class Advice {
         return {};
     }
 
-    // "&line[at]" or "line + at" given to a helper that uses some bytes there.
+    // "line" and "at" of the argument "&line[at]" or "line + at".
+    std::pair<std::string_view, std::string_view> element_given() const {
+        if (it_.reg.size() != 2) return {};
+        const std::string_view given = call_argument(here_.text, it_.code.function, it_.reg[1] - '0');
+        if (given.starts_with("&")) return element(trim(given.substr(1)));
+        const std::size_t plus = given.find('+');
+        if (plus == std::string_view::npos) return {};
+        return {trim(given.substr(0, plus)), trim(given.substr(plus + 1))};
+    }
+
+    // The element of an argument that a helper uses some bytes of.
     std::string bound_of_argument(std::string_view name, const IndexWay& way) const {
         if (it_.reg.size() != 2 || it_.reg[1] < '1' || it_.reg[1] > '4' || way.element_bytes != 1) return {};
         const int number = it_.reg[1] - '0';
         const auto bytes =
             read_held(it_.history.held_before(it_.fault, fmt::format("R{}", number + 1))).largest();
-        const std::string_view given = call_argument(here_.text, it_.code.function, number);
         if (!bytes || *bytes < 0) return {};
-        std::string_view array, inside;
-        if (given.starts_with("&")) {
-            std::tie(array, inside) = element(trim(given.substr(1)));
-        } else if (const std::size_t plus = given.find('+'); plus != std::string_view::npos) {
-            array = trim(given.substr(0, plus));
-            inside = trim(given.substr(plus + 1));
-        }
+        const auto [array, inside] = element_given();
         if (array.empty() || inside != name || !it_.context.lines) return {};
         const auto length = it_.context.lines->array_length(last_name(array));
         if (!length || *length < *bytes) return {};
@@ -455,11 +485,6 @@ class Advice {
             function = last_name(std::string_view(access_).substr(0, access_.find('(')));
         if (!function.empty()) {
             set("called_function", function);
-            if (it_.context.lines)
-                if (const auto begin = it_.context.lines->begin_of(function);
-                    begin && begin->text.find(function + "(") != std::string::npos &&
-                    begin->text.find("static") == std::string::npos)
-                    set_place("static_line", "static " + begin->text, *begin);
         }
     }
 };

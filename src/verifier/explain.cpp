@@ -135,6 +135,9 @@ void Explainer::gather() {
     set_line("null_line", path_.null_event);
     set_line("overwritten_line", path_.overwrite_event);
     if (path_.null_event >= 0) set("known_null", "yes");
+    if (path_.origin_function.starts_with("bpf_iter_") && path_.origin_function.ends_with("_next") &&
+        read_held(history_.held_before(fault_, reg_)).number == 0)
+        set("iterator_end", "yes");
     if (gives_back(code_.function)) set("gives_back", "yes");
     const std::string_view held = history_.held_before(fault_, reg_);
     if (!held.empty()) describe_held(held);

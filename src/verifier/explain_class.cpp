@@ -94,6 +94,10 @@ void Explainer::acquisition(Facts& facts) const {
     if (type != std::string_view::npos)
         if (const auto release = text_named(words_.releases, given.kind.substr(type + 12)); !release.empty())
             facts["release"] = release;
+    // The type is told with a macro, or with the function behind it.
+    if (facts["release"] == "bpf_obj_drop" &&
+        history_.line_of(history_.event(taken)).text.find("_impl(") != std::string::npos)
+        facts["release"] = "bpf_obj_drop_impl";
 }
 
 // Figures that follow from those of the complaint, and where the fault lies.
@@ -194,6 +198,7 @@ void Explainer::derive_return() {
                     ? bounds->at("low")
                     : fmt::format("scalar(smin={},smax={})", bounds->at("low"), bounds->at("high"));
     facts_["held"] = history_.describe(state);
+    going_on();
     if (path_.origin < 0) return;
     // "w0 = -1" is the number 4294967295 to the verifier.
     const Instruction made = decode(history_.event(path_.origin).text);
@@ -203,6 +208,24 @@ void Explainer::derive_return() {
         set("returned", std::to_string(*number));
     }
     if (made.kind == Code::constant) find_return(std::string(made.operand));
+}
+
+// "return skb->len;": in its place what programs of this type return to go on.
+void Explainer::going_on() {
+    if (fault_ < 0 || history_.event(fault_).frame != 0 || !has(facts_, "verdict")) return;
+    const auto returns = [](const SourceLine& line) {
+        return line.line != 0 && line.text.starts_with("return ") &&
+               line.text.find(';') + 1 == line.text.size();
+    };
+    SourceLine line = history_.line_of(history_.event(fault_));
+    // Several returns are one to the compiler: the one that made the value is meant.
+    if (!returns(line) && path_.origin >= 0 && history_.event(path_.origin).frame == 0) {
+        line = history_.line_of(history_.event(path_.origin));
+        if (returns(line)) return_at_ = line;
+    }
+    if (!returns(line)) return;
+    set("return_line", fmt::format("return {};", facts_["verdict"]));
+    set("return_line_at", std::to_string(line.line));
 }
 
 // The compiler joins all returns into one; the statement that names the value is the one that is meant.
@@ -262,8 +285,22 @@ void Explainer::derive_acquired() {
             set("pointee", base_variable(argument));
     if (has(facts_, "release") && facts_["release"].starts_with("bpf_ringbuf") && !variable.empty())
         set("release_call", fmt::format("bpf_ringbuf_discard({}, 0);", variable));
+    if (has(facts_, "release") && facts_["release"] == "bpf_obj_drop_impl" && !variable.empty())
+        set("release_call", fmt::format("bpf_obj_drop_impl({}, 0);", variable));
     place_release(taken, release_statement());
+    keep_result(line, function);
     follow_to_end(taken, function);
+}
+
+// "bpf_kptr_xchg(&v->task, task);": what the call gives is dropped in the same line.
+void Explainer::keep_result(const SourceLine& line, std::string_view function) {
+    if (has(facts_, "way_out") || has(facts_, "var") || has(facts_, "acquires_iterator") ||
+        has(facts_, "acquires_dynptr") || !has(facts_, "release") || !context_.lines)
+        return;
+    const std::string_view text = line.text;
+    if (!text.starts_with(function) || !text.ends_with(");")) return;
+    set("way_out", fmt::format("{{ __auto_type old = {} if (old) {}(old); }}", text, facts_["release"]));
+    set("way_out_at", std::to_string(line.line));
 }
 
 // The statement that gives back what was taken, in the source's own names; empty where they are not known.

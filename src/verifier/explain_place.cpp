@@ -87,6 +87,10 @@ SourceLine Explainer::line_of_cast() const {
 // Of a complaint about a name that the object does not define: the line that uses it.
 SourceLine Explainer::line_of_symbol() const {
     const auto symbol = facts_.find("function");
+    // A map is at fault where it is declared, not where a program begins.
+    if (has(facts_, "map") && out_.kind == "invalid_map")
+        return context_.lines->only_line_with(fmt::format(" {} SEC(\".maps\")", facts_.at("map")))
+            .value_or(SourceLine{});
     if (has(facts_, "tail_caller")) {
         for (const SourceLine& line : context_.lines->all_of(facts_.at("tail_caller")))
             if (line.text.find("tail_call") != std::string::npos) return line;
@@ -127,7 +131,7 @@ void Explainer::say(const Match& match) {
     } else if (place_) {
         out_.insn = place_;
         out_.at = line_of_place(*place_);
-    } else if (context_.lines && !out_.program.empty()) {
+    } else if (context_.lines && (!out_.program.empty() || out_.kind == "invalid_map")) {
         // A program that the kernel did not look at has no line at fault.
         if (out_.kind != "unsupported_program_type") out_.at = line_of_symbol();
     } else if (context_.lines && has(facts_, "function") && out_.kind == "unknown_kernel_function") {

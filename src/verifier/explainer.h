@@ -98,6 +98,8 @@ class Explainer {
     void find_return(const std::string& value);
     std::string expected_words(std::string_view expected) const;
     void derive_acquired();
+    void keep_result(const SourceLine& line, std::string_view function);
+    void going_on();
     void follow_to_end(int taken, const std::string& function);
     std::string release_statement() const;
     void place_release(int taken, const std::string& release);

@@ -11,6 +11,8 @@
 namespace waggle::kernel {
 namespace {
 
+constexpr std::string_view unsized_argument = "arg#0 reference type('UNKNOWN ')";
+
 // Lines that tell how the verifier works, not what it found.
 constexpr std::array<std::string_view, 24> noise = {"mark_precise:",
                                                     "last_idx ",
@@ -31,7 +33,7 @@ constexpr std::array<std::string_view, 24> noise = {"mark_precise:",
                                                     "Live regs before insn:",
                                                     "reg type unsupported for arg#",
                                                     "BPF program load failed",
-                                                    "arg#0 reference type('UNKNOWN ')",
+                                                    unsized_argument,
                                                     "permission error while running as root",
                                                     "-- ",
                                                     "max_states",
@@ -128,6 +130,7 @@ class Reader {
     bool inside_ = false;
     bool done_ = false;
     bool complained_ = false;
+    std::string_view unsized_;  // a remark that can be the reason
     int last_ = -1;
     std::uint32_t frame_ = 0;
     std::string_view source_, source_file_;
@@ -169,7 +172,11 @@ class Reader {
         if (is_digit(line[0]) && numbered(line)) return;
         if (begins_state(line)) return state(line);
         if (line.starts_with("Func#")) global_call(line);
+        if (line.starts_with(unsized_argument)) unsized_ = line;
         if (is_noise(trim(line)) || is_liveness(line)) return;
+        // At the begin of a log it is a remark; right before this it is the reason.
+        if (line.starts_with("Caller passes invalid args") && !unsized_.empty())
+            out.complaints.push_back(unsized_);
         if (line.find("BPF program load failed") != std::string_view::npos ||
             line.find("failed to load object") != std::string_view::npos ||
             line.find("failed to load BPF skeleton") != std::string_view::npos)
@@ -241,6 +248,7 @@ class Reader {
         }
         if (rest.size() < 5 || rest[0] != '(' || rest[3] != ')') return false;
         out.from_verifier = true;
+        unsized_ = {};
         // What was said before further instructions was not the end.
         if (complained_) out.complaints.clear();
         complained_ = false;

@@ -117,6 +117,7 @@ IndexWay follow_index_back(const History& history, int moved, std::string reg) {
                 }
                 std::string_view operand = code.operand;
                 const std::int64_t number = code.source.empty() ? take_number(operand).value_or(0) : 0;
+                if (code.operation == "/=" || code.operation == ">>=") way.divided = true;
                 if (code.operation == "<<=" && number > 0 && number < 16 && !scaled) {
                     way.element_bytes <<= number;
                 } else if (code.operation == "*=" && number > 0 && number < 65536 && !scaled) {
@@ -265,8 +266,10 @@ bool in_loop(const History& history, int index) {
     if (index < 0) return false;
     const LogEvent& last = history.event(index);
     for (int i = last.previous, seen = 0; i >= 0 && seen < farthest_test;
-         i = history.event(i).previous, ++seen)
+         i = history.event(i).previous, ++seen) {
+        if (history.event(i).frame < last.frame) return false;  // the function (or callback) began here
         if (history.event(i).insn == last.insn && history.event(i).frame == last.frame) return true;
+    }
     return false;
 }
 
@@ -277,11 +280,31 @@ namespace {
 std::string giving_back(const History& history, int taken) {
     const Instruction code = decode(history.event(taken).text);
     const SourceLine line = history.line_of(history.event(taken));
+    constexpr std::string_view begins = "_new";
+    if (code.function.starts_with("bpf_iter_") && code.function.ends_with(begins)) {
+        const std::string_view iterator = call_argument(line.text, code.function, 1);
+        if (iterator.empty()) return {};
+        return fmt::format("{}destroy({});",
+                           code.function.substr(0, code.function.size() - begins.size() + 1), iterator);
+    }
     const std::string release = history.release_of(code.function);
     if (release.empty()) return {};
     const std::string_view variable = assigned_variable(line.text, line.column);
     if (variable.empty()) return {};
     return fmt::format("{}({}{});", release, variable, release.starts_with("bpf_ringbuf") ? ", 0" : "");
+}
+
+// The call before event `index` that took the object with this number; -1: none.
+int call_that_took(const History& history, int index, std::string_view id) {
+    for (int i = history.event(index).previous, seen = 0; i >= 0 && seen < farthest_test;
+         i = history.event(i).previous, ++seen) {
+        if (decode(history.event(i).text).kind != Kind::call) continue;
+        if (read_held(history.held_after(i, "R0")).part("ref_obj_id") == id) return i;
+        // An iterator lies on the stack: "fp-8=iter_num(ref_id=1,state=active,depth=0)".
+        for (const NamedState& state : history.event(i).after)
+            if (state.name.starts_with("fp") && read_held(state.value).part("ref_id") == id) return i;
+    }
+    return -1;
 }
 
 }  // namespace
@@ -290,20 +313,15 @@ std::string leave_statement(const History& history, int index, std::string_view 
     if (in_loop(history, index)) return "break;";
     std::string before;
     // "refs=2,4": what is held here, by the number of what was taken.
-    std::string_view refs = history.held_before(index, "refs");
-    if (!refs.empty()) {
-        int taken = -1;
-        for (int i = history.event(index).previous, seen = 0; i >= 0 && seen < farthest_test;
-             i = history.event(i).previous, ++seen) {
-            const Held given = read_held(history.held_after(i, "R0"));
-            const auto id = given.part("ref_obj_id");
-            if (id && decode(history.event(i).text).kind == Kind::call && *id == refs) {
-                taken = i;
-                break;
-            }
-        }
-        before = taken >= 0 ? giving_back(history, taken) : std::string();
-        if (before.empty()) return {};  // held, and it cannot be told how to give it back
+    for (const std::string_view id : split(history.held_before(index, "refs"), ',')) {
+        if (trim(id).empty()) continue;
+        const int taken = call_that_took(history, index, trim(id));
+        if (taken < 0) return {};
+        // bpf_for() and bpf_for_each() end their iterator themselves.
+        if (history.line_of(history.event(taken)).text.find("bpf_for") != std::string::npos) continue;
+        const std::string release = giving_back(history, taken);
+        if (release.empty()) return {};  // held, and it cannot be told how to give it back
+        before += (before.empty() ? "" : " ") + release;
     }
     const int lock = history.call_before(index, "bpf_spin_lock");
     if (lock >= 0 && history.call_before(index, "bpf_spin_unlock") < lock) {

@@ -16,10 +16,11 @@ namespace waggle::kernel {
 struct IndexWay {
     std::int64_t element_bytes = 1;  // it was multiplied by this
     bool sign_extended = false;      // it was widened as a signed number, so it can be negative
-    int origin = -1;                 // the event that made it; -1: not in the log
-    std::string global_function;     // that gave it
-    std::string expression;          // as the source has it: "first->length"; empty where that cannot be told
-    SourceLine expression_at;        // the line that has it
+    bool divided = false;  // it was divided or shifted right: the compiler can test what it was made of
+    int origin = -1;       // the event that made it; -1: not in the log
+    std::string global_function;  // that gave it
+    std::string expression;       // as the source has it: "first->length"; empty where that cannot be told
+    SourceLine expression_at;     // the line that has it
     std::optional<std::int64_t> lowest, highest;  // before it was multiplied
 };
 IndexWay follow_index_back(const History& history, int moved, std::string reg);

@@ -39,6 +39,9 @@ class Repairs {
         constant();
         constant_text();
         exchange();
+        plain_change();
+        without_flags();
+        as_static();
         packet_again();
         turned_test();
         tests_apart();
@@ -122,7 +125,11 @@ class Repairs {
         const auto largest = held(2).largest();
         if (!largest || *largest <= 0 || *largest > 65536) return;
         set("highest", std::to_string(*largest));
-        set_place("constant_line", with_argument(here_.text, it_.code.function, 2, std::to_string(*largest)),
+        // "if (n > 512) n = 512;" has two ways, and this one can be the one on which it is 511 at most.
+        constexpr std::int64_t unit = 8;
+        const std::int64_t rounded = (*largest + unit - 1) / unit * unit;
+        set("room_for_all", std::to_string(rounded));
+        set_place("constant_line", with_argument(here_.text, it_.code.function, 2, std::to_string(rounded)),
                   here_);
     }
 
@@ -179,6 +186,40 @@ class Repairs {
         }
     }
 
+    // "__sync_fetch_and_add(&word[2], 1);" on memory that takes no atomic operation.
+    void plain_change() {
+        constexpr std::string_view call = "__sync_fetch_and_add";
+        if (!here_.text.starts_with(call) || !here_.text.ends_with(");")) return;
+        const std::string_view place = call_argument(here_.text, call, 1),
+                               number = call_argument(here_.text, call, 2);
+        if (place.empty() || number.empty() || calls_or_changes(place)) return;
+        set_place("plain_line",
+                  place.starts_with("&") ? fmt::format("{} += {};", trim(place.substr(1)), number)
+                                         : fmt::format("*({}) += {};", place, number),
+                  here_);
+    }
+
+    // The function that is called, declared static.
+    void as_static() {
+        const std::string function = fact("called_function");
+        if (function.empty() || !it_.context.lines) return;
+        const auto begin = it_.context.lines->begin_of(function);
+        if (!begin) return;
+        // Its first instruction can come of a line of its body.
+        std::vector<SourceLine> lines = it_.context.lines->function_around(*begin);
+        if (lines.empty()) lines = {*begin};
+        for (const SourceLine& line : lines)
+            if (line.line <= begin->line && line.text.find(function + "(") != std::string::npos &&
+                !line.text.ends_with(");") && line.text.find("static") == std::string::npos)
+                set_place("static_line", "static " + line.text, line);
+    }
+
+    // A helper whose last argument has to be 0.
+    void without_flags() {
+        if (it_.code.function == "bpf_get_local_storage")
+            set_place("no_flags_line", with_argument(here_.text, it_.code.function, 2, "0"), here_);
+    }
+
     // "field = object;" of a pointer that a map keeps.
     void exchange() {
         if (it_.code.kind != Code::store || it_.code.source.empty()) return;
@@ -222,11 +263,33 @@ class Repairs {
         return found;
     }
 
+    // "ip = data + sizeof(*eth); " where the line at fault uses ip, and a line before gave it that once.
+    std::string assignment_from(std::string_view begin) const {
+        std::string found;
+        for (const SourceLine& line : lines_) {
+            if (line.line >= here_.line) break;
+            const std::string_view name = assigned_variable(line.text, 0);
+            if (name.empty() || line.text.starts_with("//") || !has_word(here_.text, name)) continue;
+            const std::string_view text = line.text;
+            const std::size_t equals = text.find(" = ");
+            if (equals == std::string_view::npos || text.find(';') + 1 != text.size() || !found.empty())
+                return {};
+            const std::string_view given = text.substr(equals + 3);
+            if (!has_word(given, begin)) return {};
+            found = fmt::format("{} = {} ", name, given);
+        }
+        return found;
+    }
+
     // A packet pointer that a helper voided: got anew, as far from the packet's begin and tested as far as before.
     void packet_again() {
         if (it_.path.lost_by.empty() || it_.path.lost_event < 0 || !it_.context.lines) return;
         if (it_.history.event(it_.fault).frame != 0) return;
-        const Held before = read_held(it_.history.held_before(it_.path.lost_event, it_.reg));
+        // Inside a function of the program: the call of that function.
+        int moved = it_.path.lost_event;
+        while (moved >= 0 && it_.history.event(moved).frame != 0) moved = it_.history.event(moved).previous;
+        if (moved < 0) return;
+        const Held before = read_held(it_.history.held_before(moved, it_.reg));
         const std::string variable = fact("var");
         const std::string context = it_.context.lines->first_parameter(it_.program);
         if (before.kind != "pkt" || before.part("id").value_or("0") != "0" || !is_identifier(variable) ||
@@ -237,9 +300,14 @@ class Repairs {
         const std::int64_t needed = std::max(
             range - off, it_.code.kind == Code::call ? 0 : it_.code.offset + width_of(it_.code.width));
         if (off < 0 || needed <= 0) return;
-        // The compiler can reach one variable's place through another: then it is not this one that is used.
-        if (!has_word(here_.text, variable)) return;
         const std::string begin = variable_of("->data"), end = variable_of("->data_end");
+        // The compiler can reach one variable's place through another: then it is not this one that is used.
+        std::string derived;
+        if (!has_word(here_.text, variable)) {
+            if (variable != begin) return;
+            derived = assignment_from(variable);
+            if (derived.empty()) return;
+        }
         std::string text;
         const std::string from = fmt::format("(void *)(long){}->data", context);
         std::string start = from;
@@ -257,12 +325,13 @@ class Repairs {
                             : fmt::format("{} = {}; ", variable, start);
         else if (off != 0)
             return;  // the variable was moved since
+        text += derived;
         text += fmt::format("if ((void *){} + {} > {}) {}", variable, needed, limit, leave());
         set("read_again", text);
         // Right behind the call, so that it holds on all ways from there; else in front of the fault.
-        const SourceLine lost = it_.history.line_of(it_.history.event(it_.path.lost_event));
-        if (it_.history.event(it_.path.lost_event).frame != 0 || lost.file != here_.file || lost.line == 0 ||
-            lost.line >= here_.line || !lost.text.ends_with(";") || is_body_without_braces(lines_, lost))
+        const SourceLine lost = it_.history.line_of(it_.history.event(moved));
+        if (lost.file != here_.file || lost.line == 0 || lost.line >= here_.line ||
+            !lost.text.ends_with(";") || is_body_without_braces(lines_, lost))
             return;
         if (std::count(lost.text.begin(), lost.text.end(), '(') !=
             std::count(lost.text.begin(), lost.text.end(), ')'))

@@ -348,6 +348,17 @@ std::optional<SourceLine> SourceLines::using_symbol(std::string_view symbol) con
     return std::nullopt;
 }
 
+std::optional<SourceLine> SourceLines::only_line_with(std::string_view text) const {
+    std::optional<SourceLine> found;
+    for (const auto& [name, lines] : files_)
+        for (std::size_t i = 0; i < lines.size(); ++i) {
+            if (lines[i].find(text) == std::string::npos) continue;
+            if (found) return std::nullopt;
+            found = SourceLine{name, static_cast<std::uint32_t>(i + 1), 0, std::string(trim(lines[i]))};
+        }
+    return found;
+}
+
 std::optional<std::uint64_t> SourceLines::variable_end(std::string_view section, std::uint64_t offset) const {
     for (const Variable& each : variables_)
         if (each.section == section && offset >= each.offset && offset - each.offset < each.size)

@@ -21,3 +21,4 @@ int mark(struct xdp_md* ctx) {
     data[0] = 1;
     return XDP_PASS;
 }
+// applied: code

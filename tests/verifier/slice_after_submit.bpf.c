@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: use_after_release
+// applied: sentence
+// remedy: Do everything with value
 // what: bpf_ringbuf_submit_dynptr() in line
 // because: bpf_ringbuf_submit_dynptr() gave the object back
 /* clang-format off */
@@ -19,9 +21,14 @@ int write(void* ctx) {
     struct bpf_dynptr record;
     bpf_ringbuf_reserve_dynptr(&ring, 64, 0, &record);
     __u64* value = bpf_dynptr_data(&record, 0, sizeof(*value));
+#ifdef APPLIED
+    if (value) *value = 7;
+#endif
     bpf_ringbuf_submit_dynptr(&record, 0);
+#ifndef APPLIED
     if (!value) return 0;
     /* fault */
     *value = 7;
+#endif
     return 0;
 }

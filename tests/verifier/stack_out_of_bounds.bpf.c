@@ -15,3 +15,4 @@ int beyond(struct bpf_raw_tracepoint_args* ctx) {
     bpf_probe_read_kernel(buffer, 64, (void*)ctx->args[1]);
     return buffer[0];
 }
+// applied: code

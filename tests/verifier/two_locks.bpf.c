@@ -31,3 +31,4 @@ int twice(struct __sk_buff* skb) {
     bpf_spin_unlock(&slot->lock);
     return 0;
 }
+// applied: code

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: lock_misuse
+// applied: sentence
 // what: more than one
 /* clang-format off */
 #include <linux/bpf.h>
@@ -9,7 +10,11 @@
 char LICENSE[] SEC("license") = "GPL";
 
 struct value {
+#ifdef APPLIED
+    struct bpf_spin_lock first;
+#else
     struct bpf_spin_lock first, second;
+#endif
     __u64 count;
 };
 

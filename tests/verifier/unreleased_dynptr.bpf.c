@@ -21,3 +21,4 @@ int reserve(void* ctx) {
     bpf_ringbuf_reserve_dynptr(&ring, 64, 0, &record);
     return 0;
 }
+// applied: code

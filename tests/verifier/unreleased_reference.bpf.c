@@ -24,3 +24,4 @@ int reserve(void* ctx) {
     bpf_ringbuf_submit(record, 0);
     return 0;
 }
+// applied: code

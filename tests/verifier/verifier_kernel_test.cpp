@@ -232,6 +232,53 @@ TEST(Load, that_fails_says_the_verifiers_reason_in_its_error) {
     EXPECT_FALSE(whole->because.empty());
 }
 
+// A program that uses the map `table` with these fields.
+std::string source_with_map(const std::string& fields) {
+    return "#include <linux/bpf.h>\n#include <bpf/bpf_helpers.h>\nchar LICENSE[] SEC(\"license\") = "
+           "\"GPL\";\n"
+           "struct inner { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 1); __type(key, int); "
+           "__type(value, int); };\nstruct {\n" +
+           fields +
+           "\n} table SEC(\".maps\");\nSEC(\"xdp\")\nint look(struct xdp_md* ctx) {\n"
+           "    return bpf_map_lookup_elem(&table, &(__u64){1}) ? XDP_DROP : XDP_PASS;\n}\n";
+}
+
+TEST(Verify, a_map_that_cannot_be_made_is_told_why_and_where) {
+    const std::string sized = "__uint(max_entries, 8);", pair = "__type(key, __u64);__type(value, __u32);";
+    // The same each time: what is compiled is kept, and names its source.
+    const std::string folder = testing::TempDir() + "waggle_maps";
+    std::filesystem::create_directories(folder);
+    for (const auto& [fields, says] : std::vector<std::pair<std::string, std::string>>{
+             {"__uint(type, BPF_MAP_TYPE_LPM_TRIE);" + sized + pair,
+              "lacks __uint(map_flags, BPF_F_NO_PREALLOC)"},
+             {"__uint(type, BPF_MAP_TYPE_LPM_TRIE);__uint(map_flags, BPF_F_NO_PREALLOC);"
+              "__type(key, __u32);__type(value, __u32);" +
+                  sized,
+              "has keys of 4 bytes; a key of an lpm_trie"},
+             {"__uint(type, BPF_MAP_TYPE_QUEUE);" + sized + pair, "a map of type queue has no keys"},
+             {"__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);__type(key, __u32);__type(value, __u32);" + sized,
+              "does not say what its maps are like"},
+             {"__uint(type, BPF_MAP_TYPE_SK_STORAGE);__type(key, int);__type(value, int);" + sized,
+              "takes no max_entries"},
+             {"__uint(type, BPF_MAP_TYPE_TASK_STORAGE);__type(key, int);__type(value, int);",
+              "is of type task_storage and lacks"},
+             {"__uint(type, BPF_MAP_TYPE_LRU_HASH);__uint(map_flags, BPF_F_NO_PREALLOC);" + sized + pair,
+              "such a map takes its memory at once"}}) {
+        const std::string source = folder + "/map.bpf.c", object = folder + "/map.o";
+        std::ofstream(source) << source_with_map(fields);
+        ASSERT_EQ(compile(source, object, "-Wno-everything"), "");
+        const Result<Verdict> verdict = verify_file(object);
+        ASSERT_TRUE(verdict) << verdict.error().message;
+        ASSERT_EQ(verdict->programs.size(), 1u) << fields;
+        ASSERT_TRUE(verdict->programs[0].rejection) << fields;
+        const Rejection& said = *verdict->programs[0].rejection;
+        EXPECT_EQ(said.kind, "invalid_map");
+        EXPECT_THAT(said.what, HasSubstr(says));
+        EXPECT_THAT(said.at.text, HasSubstr("} table SEC"));
+    }
+    std::filesystem::remove_all(folder);
+}
+
 TEST(Verify, a_file_that_is_no_object_is_said_to_be_none) {
     const Result<Verdict> verdict = verify_file(WAGGLE_SOURCE_DIR "/README.md");
     ASSERT_TRUE(verdict) << verdict.error().message;

@@ -21,3 +21,4 @@ int lookup(void* ctx) {
     /* fault */
     return bpf_map_lookup_elem(&counts, (void*)7) != 0;
 }
+// applied: code

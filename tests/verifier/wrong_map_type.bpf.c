@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: invalid_map
-// what: bpf_ringbuf_output() does not work with this map's type
+// what: bpf_ringbuf_output() does not work with the map counts
 /* clang-format off */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

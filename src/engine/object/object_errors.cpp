@@ -88,16 +88,60 @@ std::string fault_of_map(const bpf_map* map, int error) {
     constexpr std::uint32_t per_cpu_bytes = 32 * 1024, index_bytes = 4;
     if (entries == 0 && !name.ends_with("_storage") && type != BPF_MAP_TYPE_STRUCT_OPS)
         return "has 0 entries; give it a size (max_entries)";
+    const bool local = name.ends_with("_storage") && name.find("cgroup_") == std::string_view::npos;
+    const std::uint32_t flags = bpf_map__map_flags(map);
+    if (local) {
+        if (entries != 0)
+            return fmt::format(
+                "has {} entries; a map of type {} grows with its owners, and takes no max_entries", entries,
+                name);
+        if ((flags & BPF_F_NO_PREALLOC) == 0)
+            return fmt::format("is of type {} and lacks __uint(map_flags, BPF_F_NO_PREALLOC)", name);
+        if (key != index_bytes)
+            return fmt::format("has keys of {} bytes; a map of type {} has keys of 4 bytes (int)", key, name);
+    }
+    if (type == BPF_MAP_TYPE_LPM_TRIE) {
+        // 4 bytes for the prefix's length, and 1 to 256 of data.
+        constexpr std::uint32_t least = 5, most = 260;
+        if ((flags & BPF_F_NO_PREALLOC) == 0)
+            return "is of type lpm_trie and lacks __uint(map_flags, BPF_F_NO_PREALLOC)";
+        if (key < least || key > most)
+            return fmt::format(
+                "has keys of {} bytes; a key of an lpm_trie has the prefix's length in 4 bytes, and 1 to 256 "
+                "bytes behind it",
+                key);
+    }
+    if ((name == "queue" || name == "stack" || name == "bloom_filter") && key != 0)
+        return fmt::format("has keys of {} bytes; a map of type {} has no keys: leave __type(key, ...) out",
+                           key, name);
+    if ((type == BPF_MAP_TYPE_PROG_ARRAY || type == BPF_MAP_TYPE_PERF_EVENT_ARRAY ||
+         type == BPF_MAP_TYPE_CGROUP_ARRAY) &&
+        value != index_bytes)
+        return fmt::format("has values of {} bytes; a map of type {} has values of 4 bytes", value, name);
+    if ((type == BPF_MAP_TYPE_SOCKMAP || type == BPF_MAP_TYPE_SOCKHASH) && value != 4 && value != 8)
+        return fmt::format("has values of {} bytes; a map of type {} has values of 4 or 8 bytes", value,
+                           name);
+    if ((type == BPF_MAP_TYPE_LRU_HASH || type == BPF_MAP_TYPE_LRU_PERCPU_HASH) &&
+        (flags & BPF_F_NO_PREALLOC) != 0)
+        return fmt::format("is of type {} and has BPF_F_NO_PREALLOC; such a map takes its memory at once",
+                           name);
     if (indexed && key != index_bytes)
         return fmt::format(
             "has keys of {} bytes; a map of type {} is reached by an index, and its keys must be 4 bytes",
             key, name);
+    // All else is in order: without an inner map the kernel gets descriptor 0, which is no map.
+    if (name.ends_with("_of_maps") && error == EINVAL && flags == 0 && key > 0 && value == index_bytes &&
+        !bpf_map__inner_map(const_cast<bpf_map*>(map)))
+        return fmt::format(
+            "is of type {} and does not say what its maps are like: add __array(values, struct ...) with the "
+            "inner map's declaration",
+            name);
     if (per_cpu && value > per_cpu_bytes)
         return fmt::format(
             "has values of {} bytes, which is too large: a value that each CPU has its own of can be at "
             "most 32768 bytes (32 KiB)",
             format_count(value));
-    if (type == BPF_MAP_TYPE_RINGBUF && (key != 0 || value != 0))
+    if (name.ends_with("ringbuf") && (key != 0 || value != 0))
         return "is a ring buffer with a key or value size; it has neither";
     if (type == BPF_MAP_TYPE_STACK_TRACE &&
         (key != index_bytes || value < 8 || value % 8 != 0 || value / 8 > 127))

@@ -354,6 +354,7 @@ static __always_inline void ask_again(struct dns_question_state* question, const
     question->tries++;
     question->last_ns = now;
     if (is_same_server(question, at)) return;
+    question->asked_ns = now;
     question->several_servers = 1;
     set_server(&question->server, at);
 }
@@ -390,7 +391,7 @@ static __noinline int ask(struct __sk_buff* skb, struct message* at, struct desk
         question->who = asker->who;
         __builtin_memset(&question->server, 0, sizeof question->server);
         set_server(&question->server, at);
-        question->first_ns = question->last_ns = now;
+        question->first_ns = question->asked_ns = question->last_ns = now;
         question->netns = asker->netns;
         question->tries = 1;
         question->server_port = at->port;
@@ -501,12 +502,15 @@ static __noinline int answer(struct __sk_buff* skb, struct message* at, struct d
             if (asker->recent_hash[i] && asker->recent_id[i] == key.id) key.name_hash = asker->recent_hash[i];
     struct dns_question_state* question = bpf_map_lookup_elem(&questions, &key);
     if (!question) return 0;
-    __u64 latency_ns = bpf_ktime_get_ns() - question->first_ns;
+    __u64 now = bpf_ktime_get_ns();
+    __u64 latency_ns = now - question->first_ns;
+    /* The time that another server was waited for before is not this one's. */
+    __u64 server_ns = is_same_server(question, at) ? now - question->asked_ns : latency_ns;
     struct dns_total_state* total = total_of(&asker->who, asker->netns, at->peer, at->family, at->port, desk);
     if (total) {
         count_answer(&total->row, message);
-        __sync_fetch_and_add(&total->row.latency_ns, latency_ns);
-        waggle_hist_count(total->latency_slots, latency_ns, DNS_TIME_UNIT, DNS_TIME_END);
+        __sync_fetch_and_add(&total->row.latency_ns, server_ns);
+        waggle_hist_count(total->latency_slots, server_ns, DNS_TIME_UNIT, DNS_TIME_END);
     }
     if (message[3] & 15) count_failure(&key, at, question, desk);
     if (events_wanted) tell(question, at, desk, latency_ns);

@@ -89,9 +89,10 @@ constexpr Field total_fields[] = {
                  trait_cumulative),
     WAGGLE_FIELD(dns_total_event, no_answer, Unit::count,
                  "Questions that had no answer 6 s after they were last sent.", trait_cumulative),
-    WAGGLE_FIELD(dns_total_event, latency_ns, Unit::nanoseconds,
-                 "Time from the first time a question was sent to its answer, summed over all answers.",
-                 trait_cumulative),
+    WAGGLE_FIELD(
+        dns_total_event, latency_ns, Unit::nanoseconds,
+        "Time from when this server was first asked a question to its answer, summed over all answers.",
+        trait_cumulative),
     WAGGLE_FIELD(dns_total_event, latency_histogram, Unit::nanoseconds, "How many answers took how long.",
                  trait_cumulative),
     WAGGLE_FLAG(

@@ -69,9 +69,9 @@ struct dns_total_event {
     __u64 servfail;
     __u64 refused;
     __u64 other_errors;
-    __u64 truncated; /* of all answers */
-    __u64 no_answer; /* counted in user space */
-    __u64 latency_ns;
+    __u64 truncated;  /* of all answers */
+    __u64 no_answer;  /* counted in user space */
+    __u64 latency_ns; /* from when this server was first asked */
     struct waggle_histogram latency_histogram;
 };
 
@@ -133,6 +133,7 @@ struct dns_question_state {
     struct waggle_event who;
     struct waggle_address server;
     __u64 first_ns;
+    __u64 asked_ns; /* when the server that was asked last was asked first */
     __u64 last_ns;
     __u32 netns;
     __u32 tries;
@@ -153,5 +154,5 @@ static_assert(sizeof(dns_total_state) == sizeof(dns_total_event) + 4 * (DNS_SLOT
 static_assert(sizeof(dns_lookup_state) == sizeof(dns_lookup_event) + DNS_COPY);
 static_assert(sizeof(dns_failure_state) == sizeof(dns_failure_event) + DNS_COPY);
 static_assert(sizeof(dns_question_key) == 24);
-static_assert(sizeof(dns_question_state) == 56 + 24 + 32 + DNS_COPY);
+static_assert(sizeof(dns_question_state) == 56 + 24 + 40 + DNS_COPY);
 #endif

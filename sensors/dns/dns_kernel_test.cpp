@@ -21,12 +21,17 @@
 #include "sensing/testing/drain_whole.h"
 #include "sensors/dns/dns.event.h"
 #include "sensors/dns/dns.h"
+#include "sensors/dns/testing/test_messages.h"
 #include "tests/testing/netns.h"
 
 namespace waggle::sensors {
 namespace {
 
+using test::address;
+using test::answer_to;
+using test::family_of;
 using test::Netns;
+using test::question;
 using test::require;
 using test::socket_in;
 using namespace std::chrono_literals;
@@ -35,45 +40,6 @@ using namespace std::string_literals;
 constexpr auto patience = 120s;  // an emulated machine is slow
 
 constexpr std::uint16_t type_a = 1, type_aaaa = 28;
-
-int family_of(const std::string& host) { return host.find(':') == std::string::npos ? AF_INET : AF_INET6; }
-
-sockaddr_storage address(const std::string& host, std::uint16_t port, socklen_t& length) {
-    sockaddr_storage out{};
-    if (family_of(host) == AF_INET) {
-        auto& in = reinterpret_cast<sockaddr_in&>(out);
-        in.sin_family = AF_INET;
-        in.sin_port = htons(port);
-        require(::inet_pton(AF_INET, host.c_str(), &in.sin_addr) == 1, host);
-        length = sizeof in;
-    } else {
-        auto& in = reinterpret_cast<sockaddr_in6&>(out);
-        in.sin6_family = AF_INET6;
-        in.sin6_port = htons(port);
-        require(::inet_pton(AF_INET6, host.c_str(), &in.sin6_addr) == 1, host);
-        length = sizeof in;
-    }
-    return out;
-}
-
-std::string question(std::uint16_t id, const std::string& name, std::uint16_t type = type_a) {
-    std::string out{static_cast<char>(id >> 8), static_cast<char>(id), 1, 0, 0, 1, 0, 0, 0, 0, 0, 0};
-    for (std::size_t from = 0; from < name.size();) {
-        const std::size_t dot = std::min(name.find('.', from), name.size());
-        out += static_cast<char>(dot - from);
-        out += name.substr(from, dot - from);
-        from = dot + 1;
-    }
-    return out + '\0' + static_cast<char>(type >> 8) + static_cast<char>(type) + "\0\1"s;
-}
-
-// The same message as an answer.
-std::string answer_to(std::string message, int code, bool truncated = false, int records = 0) {
-    message[2] = static_cast<char>(0x80 | (truncated ? 2 : 0));
-    message[3] = static_cast<char>(code);
-    message[7] = static_cast<char>(records);
-    return message;
-}
 
 // client 192.0.2.1, 2001:db8::1 -- 192.0.2.53, 2001:db8::53 server
 struct Network {

@@ -217,6 +217,17 @@ service() {
     wait_for 10 test -s "$ready" || fail "$name did not start: $(tail -n 1 "$LAB_STATE/$key.log")"
     value "pid_$key" "$(cat "$ready")"
 }
+# names KEY NETNS NAME WORDS...: a name server or a program that asks one, called NAME; WORDS as lab/tools/dns takes them. It is ready
+# when this returns, and ${pid_KEY} is its process.
+names() {
+    local key=$1 place=$2 name=$3 ready=$LAB_STATE/$1.pid
+    shift 3
+    ip netns exec "$mark-$place" setsid python3 "$LAB/tools/dns" "$name" --life "$LAB_LIFE" --ready "$ready" "$@" \
+        > "$LAB_STATE/$key.log" 2>&1 < /dev/null &
+    disown
+    wait_for 10 test -s "$ready" || fail "$name did not start: $(tail -n 1 "$LAB_STATE/$key.log")"
+    value "pid_$key" "$(cat "$ready")"
+}
 # tap KEY NETNS DEVICE NAME read|never: a tap device of a program called NAME, which reads what is sent by the device, or never does.
 tap() {
     local key=$1 ready=$LAB_STATE/$1.pid

@@ -17,6 +17,8 @@ constexpr FamiliarName names[] = {
     {"biotop", "Who keeps the disks busy.", "top block_io"},
     {"bpflist", "The BPF programs of this machine, whose they are and where they are attached.", "bpf list"},
     {"bpftop", "What each BPF program costs.", "bpf top"},
+    {"dnssnoop", "Each question to a name server: who asked, for which name, and what the answer was.",
+     "trace dns_lookup --fields time_ns,comm,pid,name,type,server,code,latency_ns,tries"},
     {"dropwatch", "Each packet that is dropped, why, and by which function of the kernel.",
      "trace packet_drop --fields "
      "time_ns,reason,location,protocol,source,source_port,destination,destination_port,device,length_bytes"},
@@ -24,6 +26,8 @@ constexpr FamiliarName names[] = {
      "trace process_exec --fields time_ns,comm,pid,parent_pid,uid,arguments"},
     {"exitsnoop", "Each process that ends: how long it lived, and how it ended.",
      "trace process_exit --fields time_ns,comm,pid,parent_pid,ran_ns,exit_code,signal"},
+    {"gethostlatency", "How long each name took that was asked for at a name server.",
+     "trace dns_lookup --fields time_ns,comm,pid,name,type,latency_ns"},
     {"hardirqs", "What interrupts take of each processor.", "top interrupt"},
     {"runqlat", "How long threads wait for a processor, as a distribution.", "hist run_queue"},
     {"runqslower", "Each wait for a processor that takes 10 ms and more.",

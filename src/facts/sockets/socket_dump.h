@@ -49,6 +49,7 @@ struct SocketCounts {
     std::uint64_t programs = 0;  // sockets of any kind that programs have
     std::uint64_t tcp = 0;       // IPv4 and IPv6, those of the kernel too; without what only holds a port
     std::uint64_t udp = 0;
+    std::uint64_t time_wait = 0;
     bool none() const { return programs == 0 && tcp == 0 && udp == 0; }
 };
 // Nothing where `sockstat` does not say it.
@@ -62,5 +63,7 @@ Result<void> dump_sockets(Netlink& sock_diag, bool listeners_only, const std::op
                           const std::function<void(const SocketState&)>& visit);
 // The same of this thread's network namespace.
 Result<void> dump_sockets(bool listeners_only, const std::function<void(const SocketState&)>& visit);
+// TCP connections alone, in any state, those of TIME_WAIT too, without their buffers: of this thread's namespace.
+Result<void> dump_connections(const std::function<void(const SocketState&)>& visit);
 
 }  // namespace waggle::facts

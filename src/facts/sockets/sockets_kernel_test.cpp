@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <cerrno>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <filesystem>
@@ -170,6 +171,41 @@ TEST(SocketsKernel, the_kernel_and_proc_name_the_same_owners) {
     }
     const FactRow shared = only_row(rows, {{"netns", inside.inode()}, {"local_port", "4001"}});
     EXPECT_EQ(shared.at("owners"), "2");
+}
+
+TEST(SocketsKernel, ports_held_towards_one_service_are_counted_by_the_state_that_ss_shows) {
+    const NetnsProcess inside([] {
+        if (std::system("sysctl -qw net.ipv4.ip_local_port_range='45000 45099'") != 0) return 1;
+        const int listener = bound(SOCK_STREAM, 8082);
+        if (listener < 0 || ::listen(listener, 128) != 0) return 1;
+        const sockaddr_in address = loopback_address(8082);
+        for (int i = 0; i < 80; ++i) {
+            const int client = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+            if (::connect(client, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return 1;
+            const int server = ::accept(listener, nullptr, nullptr);
+            char byte;
+            if (i < 40) {  // closed here first
+                ::close(client);
+                if (::read(server, &byte, 1) != 0) return 1;
+                ::close(server);
+            } else if (i < 60) {  // there first, and not here
+                ::close(server);
+                if (::read(client, &byte, 1) != 0) return 1;
+            }
+        }
+        return 0;
+    });
+    const FactRow row = only_row(fact_rows(*make_local_ports({})), {{"netns", inside.inode()}});
+    EXPECT_EQ(row.at("local_address"), "127.0.0.1");
+    EXPECT_EQ(row.at("peer_address"), "127.0.0.1");
+    EXPECT_EQ(row.at("peer_port"), "8082");
+    EXPECT_EQ(row.at("range_ports"), "100");
+    EXPECT_EQ(row.at("taken"), "80");
+    EXPECT_EQ(row.at("time_wait"), "40");
+    EXPECT_EQ(row.at("close_wait"), "20");
+    EXPECT_EQ(row.at("established"), "20");
+    const std::string ss = inside.output("ss -tnH state time-wait dport = :8082");
+    EXPECT_EQ(std::count(ss.begin(), ss.end(), '\n'), 40);
 }
 
 TEST(SocketsKernel, reading_leaves_the_reader_in_its_own_namespace) {

@@ -86,6 +86,8 @@ bool parse_socket(std::string_view protocol, Bytes body, SocketState& socket) {
     if (body.size() > attributes)
         each_attribute(body.subspan(attributes), [&](std::uint16_t type, Bytes value) {
             if (type == INET_DIAG_SKMEMINFO) read_memory(value, socket);
+            if (type == INET_DIAG_INFO && message.idiag_state != TCP_LISTEN && socket.tcp())
+                read_tcp_info(value, socket);
             if (type == INET_DIAG_SKV6ONLY && !value.empty()) socket.v6_only = load<std::uint8_t>(value) != 0;
         });
     return true;
@@ -110,6 +112,7 @@ std::optional<std::uint64_t> count_in(std::string_view text, std::string_view li
 using SocketVisit = std::function<void(const SocketState&)>;
 
 constexpr std::uint8_t with_buffers = bit(INET_DIAG_SKMEMINFO - 1);
+constexpr std::uint8_t with_all = with_buffers | bit(INET_DIAG_INFO - 1);
 
 Result<void> dump_family(Netlink& sock_diag, int protocol, int family, std::uint32_t states,
                          std::uint8_t extensions, const SocketVisit& visit) {
@@ -171,7 +174,8 @@ Result<void> dump_sockets(Netlink& sock_diag, bool listeners_only, const std::op
     if (counts && counts->tcp == 0) states = only_holds_port;
     if (listeners_only) states = bit(TCP_LISTEN);
     if (!listeners_only || !counts || counts->tcp > 0)
-        if (auto dumped = dump_tcp(sock_diag, states, with_buffers, visit); !dumped)
+        if (auto dumped = dump_tcp(sock_diag, states, listeners_only ? with_buffers : with_all, visit);
+            !dumped)
             return while_doing("read tcp sockets by sock_diag", dumped.error());
     if (counts && counts->udp == 0) return {};
     if (auto dumped =

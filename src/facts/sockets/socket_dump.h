@@ -34,6 +34,11 @@ struct SocketState {
     std::uint32_t receive_buffer = 0;
     std::uint32_t send_buffer = 0;
     std::uint32_t drops = 0;
+    bool has_tcp_info = false;  // the kernel gave the figures below
+    std::uint64_t acked_bytes = 0;
+    std::uint64_t receiver_limited_ns = 0;  // it had data, and the other side's window was full
+    std::uint32_t peer_window = 0;
+    std::uint32_t unanswered_probes = 0;  // whether there is room now
 
     bool tcp() const { return protocol == "tcp"; }
     bool listens() const;  // TCP in LISTEN; UDP bound and not connected
@@ -43,6 +48,9 @@ std::string_view socket_state_name(const SocketState& socket);
 
 // `body` is an inet_diag_msg with its attributes; false where it is too short to be one.
 bool parse_socket(std::string_view protocol, Bytes body, SocketState& socket);
+
+// `info`: a tcp_info of the kernel, which grows from version to version.
+void read_tcp_info(Bytes info, SocketState& socket);
 
 // What /proc/net/sockstat and sockstat6 say of one network namespace.
 struct SocketCounts {

@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 
 #include <cstring>
+#include <vector>
 
 #include "facts/sockets/listener_memory.h"
 #include "facts/sockets/local_ports.h"
@@ -111,6 +112,23 @@ TEST(Sockets, the_ports_to_choose_from_are_those_of_the_range_without_the_reserv
     EXPECT_FALSE(parse_port_range("", ""));
     EXPECT_FALSE(parse_port_range("200 100", ""));
     EXPECT_FALSE(parse_port_range("5", ""));
+}
+
+TEST(Sockets, what_an_older_kernel_does_not_tell_of_a_connection_is_not_known) {
+    std::vector<std::byte> info(300);
+    info[3] = std::byte{2};
+    info[120] = std::byte{7};
+    info[176] = std::byte{5};
+    info[229] = std::byte{1};
+    SocketState socket;
+    read_tcp_info(Bytes(info).first(228), socket);
+    EXPECT_FALSE(socket.has_tcp_info);
+    read_tcp_info(info, socket);
+    EXPECT_TRUE(socket.has_tcp_info);
+    EXPECT_EQ(socket.unanswered_probes, 2u);
+    EXPECT_EQ(socket.acked_bytes, 7u);
+    EXPECT_EQ(socket.receiver_limited_ns, 5000u);
+    EXPECT_EQ(socket.peer_window, 256u);
 }
 
 TEST(Sockets, only_listeners_listen) {

@@ -234,6 +234,8 @@ static __always_inline void on_established(struct sock* sk, struct tcp_sock* tp,
 }
 
 static __always_inline __u8 end_of_attempt(const struct tcp_sock* tp, int error) {
+    /* connect() sets the state before it looks for a port, and takes it back where it finds none. */
+    if (!error && !tp->segs_out && !tp->inet_conn.icsk_inet.inet_sport) return tcp_end_no_port;
     /* Only TCP's own segments count in segs_in: ICMP's "port unreachable" gives the same error. */
     if (error == ECONNREFUSED) return tp->segs_in ? tcp_end_refused : tcp_end_unreachable;
     if (error == ETIMEDOUT) return tcp_end_no_answer;
@@ -287,6 +289,9 @@ static __always_inline void count_end(struct tcp_total_event* row, __u8 ended) {
             break;
         case tcp_end_gave_up:
             counter = &row->gave_up;
+            break;
+        case tcp_end_no_port:
+            counter = &row->no_port;
             break;
     }
     __sync_fetch_and_add(counter, 1);

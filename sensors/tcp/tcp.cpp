@@ -26,7 +26,8 @@ constexpr Field connection_fields[] = {
     WAGGLE_FIELD(tcp_connection_event, ended, Unit::none,
                  "How it ended: closed_here and closed_there (who began to close it), reset_by_peer, "
                  "reset_here, reset_in_closing, timed_out, destroyed; an attempt: refused, unreachable, "
-                 "no_answer, gave_up (the program did), not_sent, not_accepted.",
+                 "no_answer, gave_up (the program did), no_port (none was free on this side), not_sent, "
+                 "not_accepted.",
                  trait_none, "tcp_end"),
     WAGGLE_FIELD(tcp_connection_event, lived_ns, Unit::nanoseconds,
                  "From connect(), or from when it was whole where the other side made it, to its end; 0 "
@@ -95,6 +96,9 @@ constexpr Field total_fields[] = {
                  trait_cumulative),
     WAGGLE_FIELD(tcp_total_event, gave_up, Unit::count,
                  "Attempts that the program gave up before there was an answer.", trait_cumulative),
+    WAGGLE_FIELD(tcp_total_event, no_port, Unit::count,
+                 "Attempts that failed at once because the kernel found no free port on this side.",
+                 trait_cumulative),
     WAGGLE_FIELD(tcp_total_event, closed, Unit::count, "Connections that ended in order.", trait_cumulative),
     WAGGLE_FIELD(tcp_total_event, reset_by_peer, Unit::count,
                  "Connections, open on both sides, that ended by a reset with the other side's address.",
@@ -153,9 +157,9 @@ std::string role_name(std::uint64_t role) {
 
 std::string end_name(std::uint64_t end) {
     static constexpr std::string_view names[] = {
-        "other",     "closed_here", "closed_there", "reset_by_peer", "reset_here", "reset_in_closing",
-        "timed_out", "refused",     "unreachable",  "no_answer",     "gave_up",    "not_sent",
-        "destroyed", "not_accepted"};
+        "other",     "closed_here",  "closed_there", "reset_by_peer", "reset_here", "reset_in_closing",
+        "timed_out", "refused",      "unreachable",  "no_answer",     "gave_up",    "not_sent",
+        "destroyed", "not_accepted", "no_port"};
     return end < std::size(names) ? std::string(names[end]) : std::string();
 }
 
@@ -177,7 +181,7 @@ GROUP BY t.role, t.pid, t.comm, t.local_port, t.remote_address, t.remote_port
 ORDER BY sum(t.sent_bytes + t.received_bytes) DESC, sum(t.attempts + t.opened) DESC, pid, remote_address)";
 constexpr std::string_view figures_query =
     R"(SELECT sum(t.attempts) / w.seconds AS attempts_per_second, sum(t.opened) / w.seconds AS opened_per_second,
-       sum(t.refused + t.unreachable + t.no_answer + t.gave_up) AS failed,
+       sum(t.refused + t.unreachable + t.no_answer + t.gave_up + t.no_port) AS failed,
        sum(t.reset_by_peer + t.reset_here) AS resets,
        sum(t.timeout_retransmits + t.fast_retransmits + t.other_retransmits) AS retransmits
 FROM tcp_total t, window w WHERE t.time_ns >= w.from_ns AND w.seconds > 0)";

@@ -41,6 +41,7 @@ enum tcp_end {
     tcp_end_not_sent = 11,        /* no SYN left */
     tcp_end_destroyed = 12,       /* ss -K, or the kernel's own */
     tcp_end_not_accepted = 13,    /* a passive one that was never whole */
+    tcp_end_no_port = 14,         /* the kernel found no port here for it */
 };
 
 /* Kind 0. The header is who called connect(); of a passive one who closed it; pid 0 where that was not seen. */
@@ -87,6 +88,7 @@ struct tcp_total_event {
     __u64 unreachable;
     __u64 no_answer;
     __u64 gave_up;
+    __u64 no_port;
     __u64 closed;
     __u64 reset_by_peer;
     __u64 reset_here;
@@ -114,6 +116,6 @@ struct tcp_total_state {
 #ifdef __cplusplus
 static_assert(TCP_SLOTS == 369);
 static_assert(sizeof(tcp_connection_event) == 56 + 2 * 24 + 6 * 8 + 8 * 4 + 8);
-static_assert(sizeof(tcp_total_event) == 56 + 24 + 16 + 22 * 8 + 8);
+static_assert(sizeof(tcp_total_event) == 56 + 24 + 16 + 23 * 8 + 8);
 static_assert(sizeof(tcp_total_state) == sizeof(tcp_total_event) + 4 * (TCP_SLOTS + 1));
 #endif

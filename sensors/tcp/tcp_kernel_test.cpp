@@ -424,6 +424,43 @@ TEST_F(TcpKernel, the_kernel_gives_up_a_syn_and_icmp_that_refuses_is_not_called_
     EXPECT_EQ(sum(client(), &tcp_total_event::no_answer), 1u);
 }
 
+TEST_F(TcpKernel, an_attempt_without_a_free_port_is_told_so_and_one_whose_own_port_is_taken_is_not) {
+    client().run("sysctl -qw net.ipv4.ip_local_port_range='45000 45009'");
+    ASSERT_NO_FATAL_FAILURE(start(Mode::events));
+    const OwnedFd listener = listen_at("::", 7013);
+    std::vector<OwnedFd> open_ones;
+    std::uint64_t none_free = 0;
+    for (const std::string host : {"192.0.2.2", "2001:db8::2"})
+        for (int i = 0; i < 15; ++i) {
+            open_ones.push_back(socket_in(client(), family_of(host), SOCK_STREAM));
+            const int error = connect_to(open_ones.back(), host, 7013);
+            if (error == 0) continue;
+            EXPECT_EQ(error, EADDRNOTAVAIL);
+            ++none_free;
+        }
+    EXPECT_EQ(none_free, 10u);
+    // The same error where a program asks for a port that has a connection there already.
+    const OwnedFd fixed[] = {socket_in(client(), AF_INET, SOCK_STREAM),
+                             socket_in(client(), AF_INET, SOCK_STREAM)};
+    for (const OwnedFd& fd : fixed) {
+        const int yes = 1;
+        ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+        socklen_t length = 0;
+        const sockaddr_storage at = address("192.0.2.1", 46000, length);
+        require(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&at), length) == 0, "bind");
+    }
+    EXPECT_EQ(connect_to(fixed[0], "192.0.2.2", 7013), 0);
+    EXPECT_EQ(connect_to(fixed[1], "192.0.2.2", 7013), EADDRNOTAVAIL);
+    collect_until([&] { return connections_.size() >= 11; });
+    client().run("sysctl -qw net.ipv4.ip_local_port_range='32768 60999'");
+    EXPECT_EQ(sum(client(), &tcp_total_event::no_port), none_free);
+    EXPECT_EQ(sum(client(), &tcp_total_event::attempts), 32u);
+    EXPECT_EQ(sum(client(), &tcp_total_event::opened), 21u);
+    std::uint64_t told = 0;
+    for (const auto& each : connections_) told += each.ended == tcp_end_no_port;
+    EXPECT_EQ(told, none_free);
+}
+
 TEST_F(TcpKernel, what_is_sent_again_is_counted_as_often_as_the_kernel_counts_it) {
     ASSERT_NO_FATAL_FAILURE(start(Mode::aggregate));
     const auto before = client().counter("TcpRetransSegs");

@@ -20,7 +20,7 @@ std::vector<std::unique_ptr<Fact>> all_facts(const Roots& roots) {
           make_cgroups,          make_io_limits,     make_task_limits,   make_task_holders,
           make_full_descriptors, make_file_systems,  make_deleted_files, make_open_files,
           make_bpf_programs,     make_bpf_maps,      make_bpf_links,     make_softnet,
-          make_cpu_limits,       make_addresses,     make_full_users})
+          make_cpu_limits,       make_addresses,     make_full_users,    make_local_ports})
         facts.push_back(make(roots));
     return facts;
 }

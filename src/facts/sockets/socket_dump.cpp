@@ -86,6 +86,8 @@ bool parse_socket(std::string_view protocol, Bytes body, SocketState& socket) {
     if (body.size() > attributes)
         each_attribute(body.subspan(attributes), [&](std::uint16_t type, Bytes value) {
             if (type == INET_DIAG_SKMEMINFO) read_memory(value, socket);
+            if (type == INET_DIAG_INFO && message.idiag_state != TCP_LISTEN && socket.tcp())
+                read_tcp_info(value, socket);
             if (type == INET_DIAG_SKV6ONLY && !value.empty()) socket.v6_only = load<std::uint8_t>(value) != 0;
         });
     return true;
@@ -109,12 +111,15 @@ std::optional<std::uint64_t> count_in(std::string_view text, std::string_view li
 
 using SocketVisit = std::function<void(const SocketState&)>;
 
+constexpr std::uint8_t with_buffers = bit(INET_DIAG_SKMEMINFO - 1);
+constexpr std::uint8_t with_all = with_buffers | bit(INET_DIAG_INFO - 1);
+
 Result<void> dump_family(Netlink& sock_diag, int protocol, int family, std::uint32_t states,
-                         const SocketVisit& visit) {
+                         std::uint8_t extensions, const SocketVisit& visit) {
     inet_diag_req_v2 request{};
     request.sdiag_family = static_cast<std::uint8_t>(family);
     request.sdiag_protocol = static_cast<std::uint8_t>(protocol);
-    request.idiag_ext = bit(INET_DIAG_SKMEMINFO - 1);
+    request.idiag_ext = extensions;
     request.idiag_states = states;
     SocketState socket;
     return sock_diag.dump(SOCK_DIAG_BY_FAMILY, bytes_of(request), [&](const NetlinkMessage& message) {
@@ -122,9 +127,10 @@ Result<void> dump_family(Netlink& sock_diag, int protocol, int family, std::uint
     });
 }
 
-Result<void> dump_families(Netlink& sock_diag, int protocol, std::uint32_t states, const SocketVisit& visit) {
+Result<void> dump_families(Netlink& sock_diag, int protocol, std::uint32_t states, std::uint8_t extensions,
+                           const SocketVisit& visit) {
     for (const int family : {AF_INET, AF_INET6}) {
-        const auto dumped = dump_family(sock_diag, protocol, family, states, visit);
+        const auto dumped = dump_family(sock_diag, protocol, family, states, extensions, visit);
         // A kernel without IPv6 has no such sockets.
         if (!dumped && !(family == AF_INET6 && dumped.error().kind != ErrorKind::privilege)) return dumped;
     }
@@ -133,9 +139,10 @@ Result<void> dump_families(Netlink& sock_diag, int protocol, std::uint32_t state
 
 // The older question gives both IP versions in one walk through the kernel's tables, which hold the connections of all
 // network namespaces. The newer one takes a walk for each.
-Result<void> dump_tcp(Netlink& sock_diag, std::uint32_t states, const SocketVisit& visit) {
+Result<void> dump_tcp(Netlink& sock_diag, std::uint32_t states, std::uint8_t extensions,
+                      const SocketVisit& visit) {
     inet_diag_req request{};
-    request.idiag_ext = bit(INET_DIAG_SKMEMINFO - 1);
+    request.idiag_ext = extensions;
     request.idiag_states = states;
     SocketState socket;
     bool any = false;
@@ -144,7 +151,7 @@ Result<void> dump_tcp(Netlink& sock_diag, std::uint32_t states, const SocketVisi
         if (parse_socket("tcp", message.body, socket)) visit(socket);
     });
     if (dumped || any) return dumped;
-    return dump_families(sock_diag, IPPROTO_TCP, states, visit);
+    return dump_families(sock_diag, IPPROTO_TCP, states, extensions, visit);
 }
 
 }  // namespace
@@ -155,7 +162,8 @@ std::optional<SocketCounts> parse_socket_counts(std::string_view sockstat, std::
     const auto udp = count_in(sockstat, "UDP:", "inuse ");
     if (!programs || !tcp || !udp) return {};
     return SocketCounts{*programs, *tcp + count_in(sockstat6, "TCP6:", "inuse ").value_or(0),
-                        *udp + count_in(sockstat6, "UDP6:", "inuse ").value_or(0)};
+                        *udp + count_in(sockstat6, "UDP6:", "inuse ").value_or(0),
+                        count_in(sockstat, "TCP:", "tw ").value_or(0)};
 }
 
 Result<void> dump_sockets(Netlink& sock_diag, bool listeners_only, const std::optional<SocketCounts>& counts,
@@ -166,11 +174,13 @@ Result<void> dump_sockets(Netlink& sock_diag, bool listeners_only, const std::op
     if (counts && counts->tcp == 0) states = only_holds_port;
     if (listeners_only) states = bit(TCP_LISTEN);
     if (!listeners_only || !counts || counts->tcp > 0)
-        if (auto dumped = dump_tcp(sock_diag, states, visit); !dumped)
+        if (auto dumped = dump_tcp(sock_diag, states, listeners_only ? with_buffers : with_all, visit);
+            !dumped)
             return while_doing("read tcp sockets by sock_diag", dumped.error());
     if (counts && counts->udp == 0) return {};
-    if (auto dumped = dump_families(sock_diag, IPPROTO_UDP,
-                                    listeners_only ? bit(TCP_CLOSE) : ~bit(TCP_TIME_WAIT), visit);
+    if (auto dumped =
+            dump_families(sock_diag, IPPROTO_UDP, listeners_only ? bit(TCP_CLOSE) : ~bit(TCP_TIME_WAIT),
+                          with_buffers, visit);
         !dumped)
         return while_doing("read udp sockets by sock_diag", dumped.error());
     return {};
@@ -180,6 +190,13 @@ Result<void> dump_sockets(bool listeners_only, const SocketVisit& visit) {
     auto sock_diag = Netlink::open(NETLINK_SOCK_DIAG);
     if (!sock_diag) return while_doing("read sockets", sock_diag.error());
     return dump_sockets(*sock_diag, listeners_only, std::nullopt, visit);
+}
+
+Result<void> dump_connections(const SocketVisit& visit) {
+    auto sock_diag = Netlink::open(NETLINK_SOCK_DIAG);
+    if (!sock_diag) return while_doing("read tcp connections", sock_diag.error());
+    const auto dumped = dump_tcp(*sock_diag, ~(bit(TCP_LISTEN) | bit(TCP_CLOSE)), 0, visit);
+    return dumped ? dumped : while_doing("read tcp connections by sock_diag", dumped.error());
 }
 
 }  // namespace waggle::facts

@@ -34,6 +34,11 @@ struct SocketState {
     std::uint32_t receive_buffer = 0;
     std::uint32_t send_buffer = 0;
     std::uint32_t drops = 0;
+    bool has_tcp_info = false;  // the kernel gave the figures below
+    std::uint64_t acked_bytes = 0;
+    std::uint64_t receiver_limited_ns = 0;  // it had data, and the other side's window was full
+    std::uint32_t peer_window = 0;
+    std::uint32_t unanswered_probes = 0;  // whether there is room now
 
     bool tcp() const { return protocol == "tcp"; }
     bool listens() const;  // TCP in LISTEN; UDP bound and not connected
@@ -44,11 +49,15 @@ std::string_view socket_state_name(const SocketState& socket);
 // `body` is an inet_diag_msg with its attributes; false where it is too short to be one.
 bool parse_socket(std::string_view protocol, Bytes body, SocketState& socket);
 
+// `info`: a tcp_info of the kernel, which grows from version to version.
+void read_tcp_info(Bytes info, SocketState& socket);
+
 // What /proc/net/sockstat and sockstat6 say of one network namespace.
 struct SocketCounts {
     std::uint64_t programs = 0;  // sockets of any kind that programs have
     std::uint64_t tcp = 0;       // IPv4 and IPv6, those of the kernel too; without what only holds a port
     std::uint64_t udp = 0;
+    std::uint64_t time_wait = 0;
     bool none() const { return programs == 0 && tcp == 0 && udp == 0; }
 };
 // Nothing where `sockstat` does not say it.
@@ -62,5 +71,7 @@ Result<void> dump_sockets(Netlink& sock_diag, bool listeners_only, const std::op
                           const std::function<void(const SocketState&)>& visit);
 // The same of this thread's network namespace.
 Result<void> dump_sockets(bool listeners_only, const std::function<void(const SocketState&)>& visit);
+// TCP connections alone, in any state, those of TIME_WAIT too, without their buffers: of this thread's namespace.
+Result<void> dump_connections(const std::function<void(const SocketState&)>& visit);
 
 }  // namespace waggle::facts

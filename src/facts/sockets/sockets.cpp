@@ -43,6 +43,10 @@ struct socket_fact {
     char interface[16];
     waggle_text exe;
     __s64 reuseport;
+    __s64 acked_bytes;
+    __s64 receiver_limited_ns;
+    __s64 peer_window_bytes;
+    __s64 unanswered_probes;
     __u32 accept_queue_lowest;
     __u8 v6_only;
     __u8 reserved[3];
@@ -84,6 +88,22 @@ constexpr Field sockets_fields[] = {
     WAGGLE_FIELD(socket_fact, receive_buffer_used_bytes, Unit::bytes,
                  "How much of the receive buffer is in use."),
     WAGGLE_FIELD(socket_fact, send_buffer_bytes, Unit::bytes, "The send buffer's size (SO_SNDBUF)."),
+    WAGGLE_FIELD(socket_fact, acked_bytes, Unit::bytes,
+                 "TCP: data that the other side has confirmed; null for listeners and where not known.",
+                 trait_cumulative | trait_nullable),
+    WAGGLE_FIELD(
+        socket_fact, receiver_limited_ns, Unit::nanoseconds,
+        "TCP: how long data waited here because the other side had no room for it (its receive window "
+        "was full); null as before.",
+        trait_cumulative | trait_nullable),
+    WAGGLE_FIELD(
+        socket_fact, peer_window_bytes, Unit::bytes,
+        "TCP: how much not yet confirmed data the other side takes (its receive window); null as before.",
+        trait_nullable),
+    WAGGLE_FIELD(socket_fact, unanswered_probes, Unit::count,
+                 "TCP: questions whether there is room now, or whether the other side is there, that had no "
+                 "answer yet; null as before.",
+                 trait_nullable),
     WAGGLE_FIELD(socket_fact, drops, Unit::count,
                  "Packets (listeners: connections) the kernel dropped at this socket since it exists.",
                  trait_cumulative),
@@ -312,6 +332,13 @@ class Sockets final : public NamespaceFact {
             record.fixed.receive_buffer_used_bytes = socket.receive_buffer_used;
             record.fixed.send_buffer_bytes = socket.send_buffer;
             record.fixed.drops = socket.drops;
+            const auto if_known = [&](std::uint64_t figure) {
+                return socket.has_tcp_info ? static_cast<std::int64_t>(figure) : null_i64;
+            };
+            record.fixed.acked_bytes = if_known(socket.acked_bytes);
+            record.fixed.receiver_limited_ns = if_known(socket.receiver_limited_ns);
+            record.fixed.peer_window_bytes = if_known(socket.peer_window);
+            record.fixed.unanswered_probes = if_known(socket.unanswered_probes);
             record.fixed.pid = owner.pid;
             record.fixed.owners = owner.count;
             put(record.fixed.comm, owner.comm);

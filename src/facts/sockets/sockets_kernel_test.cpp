@@ -5,11 +5,13 @@
 #include <sys/socket.h>
 #include <cerrno>
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <sstream>
 #include <thread>
+#include <vector>
 
 #include "facts/makers.h"
 #include "facts/sockets/socket_owners.h"
@@ -170,6 +172,70 @@ TEST(SocketsKernel, the_kernel_and_proc_name_the_same_owners) {
     }
     const FactRow shared = only_row(rows, {{"netns", inside.inode()}, {"local_port", "4001"}});
     EXPECT_EQ(shared.at("owners"), "2");
+}
+
+TEST(SocketsKernel, ports_held_towards_one_service_are_counted_by_the_state_that_ss_shows) {
+    const NetnsProcess inside([] {
+        if (std::system("sysctl -qw net.ipv4.ip_local_port_range='45000 45099'") != 0) return 1;
+        const int listener = bound(SOCK_STREAM, 8082);
+        if (listener < 0 || ::listen(listener, 128) != 0) return 1;
+        const sockaddr_in address = loopback_address(8082);
+        for (int i = 0; i < 80; ++i) {
+            const int client = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+            if (::connect(client, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return 1;
+            const int server = ::accept(listener, nullptr, nullptr);
+            char byte;
+            if (i < 40) {  // closed here first
+                ::close(client);
+                if (::read(server, &byte, 1) != 0) return 1;
+                ::close(server);
+            } else if (i < 60) {  // there first, and not here
+                ::close(server);
+                if (::read(client, &byte, 1) != 0) return 1;
+            }
+        }
+        return 0;
+    });
+    const FactRow row = only_row(fact_rows(*make_local_ports({})), {{"netns", inside.inode()}});
+    EXPECT_EQ(row.at("local_address"), "127.0.0.1");
+    EXPECT_EQ(row.at("peer_address"), "127.0.0.1");
+    EXPECT_EQ(row.at("peer_port"), "8082");
+    EXPECT_EQ(row.at("range_ports"), "100");
+    EXPECT_EQ(row.at("taken"), "80");
+    EXPECT_EQ(row.at("time_wait"), "40");
+    EXPECT_EQ(row.at("close_wait"), "20");
+    EXPECT_EQ(row.at("established"), "20");
+    const std::string ss = inside.output("ss -tnH state time-wait dport = :8082");
+    EXPECT_EQ(std::count(ss.begin(), ss.end(), '\n'), 40);
+}
+
+TEST(SocketsKernel, a_sender_whose_reader_does_not_read_shows_that_it_waits_for_room_as_ss_does) {
+    const NetnsProcess inside([] {
+        const int listener = bound(SOCK_STREAM, 8083);
+        if (listener < 0 || ::listen(listener, 1) != 0) return 1;
+        const sockaddr_in address = loopback_address(8083);
+        const int client = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (::connect(client, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return 1;
+        const std::vector<char> data(1 << 16);
+        while (::send(client, data.data(), data.size(), MSG_DONTWAIT) > 0 || errno == EINTR) continue;
+        std::this_thread::sleep_for(std::chrono::milliseconds(500));
+        while (::send(client, data.data(), data.size(), MSG_DONTWAIT) > 0) continue;
+        return ::accept(listener, nullptr, nullptr) < 0 ? 1 : 0;
+    });
+    const auto has_no_room = [&] {
+        return inside.output("ss -tinH dport = :8083").find("rwnd_limited:") != std::string::npos;
+    };
+    for (int look = 0; look < 200 && !has_no_room(); ++look)
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    const FactRow row = only_row(read_sockets(), {{"netns", inside.inode()}, {"peer_port", "8083"}});
+    const std::string ss = inside.output("ss -tinH dport = :8083");
+    EXPECT_NE(ss.find("bytes_acked:" + row.at("acked_bytes") + " "), std::string::npos) << ss;
+    EXPECT_NE(ss.find("rwnd_limited:"), std::string::npos) << ss;
+    EXPECT_GT(std::stoull(row.at("receiver_limited_ns")), 0u);
+    EXPECT_EQ(row.at("peer_window_bytes"), "0");
+    EXPECT_GT(std::stoull(row.at("send_queue_bytes")), 0u);
+    const FactRow listener = only_row(read_sockets(), {{"netns", inside.inode()}, {"state", "LISTEN"}});
+    EXPECT_FALSE(listener.contains("acked_bytes")) << "null";
 }
 
 TEST(SocketsKernel, reading_leaves_the_reader_in_its_own_namespace) {

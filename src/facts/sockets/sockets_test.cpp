@@ -6,8 +6,10 @@
 #include <netinet/tcp.h>
 
 #include <cstring>
+#include <vector>
 
 #include "facts/sockets/listener_memory.h"
+#include "facts/sockets/local_ports.h"
 #include "facts/sockets/socket_dump.h"
 #include "model/columns.h"
 
@@ -98,6 +100,35 @@ TEST(Sockets, a_namespace_says_how_many_sockets_it_has) {
     EXPECT_FALSE(parse_socket_counts("sockets: used 0\nTCP: inuse 0\nUDP: inuse 0\n", six)->none());
     EXPECT_FALSE(parse_socket_counts("", six)) << "then it is not known";
     EXPECT_FALSE(parse_socket_counts("sockets: used 0\nTCP: inuse 0\n", ""));
+}
+
+TEST(Sockets, the_ports_to_choose_from_are_those_of_the_range_without_the_reserved_ones) {
+    const auto range = parse_port_range("32768\t60999\n", "\n");
+    ASSERT_TRUE(range);
+    EXPECT_EQ(range->first, 32768u);
+    EXPECT_EQ(range->last, 60999u);
+    EXPECT_EQ(range->ports, 28232u);
+    EXPECT_EQ(parse_port_range("100 199", "8080,150,190-300,1-101")->ports, 100u - 1 - 10 - 2);
+    EXPECT_FALSE(parse_port_range("", ""));
+    EXPECT_FALSE(parse_port_range("200 100", ""));
+    EXPECT_FALSE(parse_port_range("5", ""));
+}
+
+TEST(Sockets, what_an_older_kernel_does_not_tell_of_a_connection_is_not_known) {
+    std::vector<std::byte> info(300);
+    info[3] = std::byte{2};
+    info[120] = std::byte{7};
+    info[176] = std::byte{5};
+    info[229] = std::byte{1};
+    SocketState socket;
+    read_tcp_info(Bytes(info).first(228), socket);
+    EXPECT_FALSE(socket.has_tcp_info);
+    read_tcp_info(info, socket);
+    EXPECT_TRUE(socket.has_tcp_info);
+    EXPECT_EQ(socket.unanswered_probes, 2u);
+    EXPECT_EQ(socket.acked_bytes, 7u);
+    EXPECT_EQ(socket.receiver_limited_ns, 5000u);
+    EXPECT_EQ(socket.peer_window, 256u);
 }
 
 TEST(Sockets, only_listeners_listen) {

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Apart from socket_dump.cpp: <linux/tcp.h> and <netinet/tcp.h> define the same struct, and only the first one whole.
+#include <linux/tcp.h>
+
+#include <cstddef>
+
+#include "facts/sockets/socket_dump.h"
+#include "waggle/bytes.h"
+
+namespace waggle::facts {
+
+void read_tcp_info(Bytes info, SocketState& socket) {
+    constexpr std::size_t acked = offsetof(tcp_info, tcpi_bytes_acked);
+    constexpr std::size_t limited = offsetof(tcp_info, tcpi_rwnd_limited);
+    constexpr std::size_t window = offsetof(tcp_info, tcpi_snd_wnd);  // 5.4, the last of these
+    if (info.size() < window + sizeof(std::uint32_t)) return;
+    socket.has_tcp_info = true;
+    socket.acked_bytes = load<std::uint64_t>(info, acked);
+    socket.receiver_limited_ns = load<std::uint64_t>(info, limited) * 1000;
+    socket.unanswered_probes = load<std::uint8_t>(info, offsetof(tcp_info, tcpi_probes));
+    socket.peer_window = load<std::uint32_t>(info, window);
+}
+
+}  // namespace waggle::facts

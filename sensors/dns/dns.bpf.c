@@ -236,7 +236,7 @@ static __noinline int ask(struct __sk_buff* skb, struct message* at, struct desk
     __u64 now = bpf_ktime_get_ns();
     struct dns_question_state* question = bpf_map_lookup_elem(&questions, &key);
     /* What TCP itself sends again is no second question. */
-    if (question && at->tcp && question->tcp) return 1;
+    if (question && at->tcp && question->tcp && is_same_server(question, at)) return 1;
     if (question) {
         ask_again(question, at, asker, desk, now);
     } else {
@@ -264,7 +264,9 @@ static __always_inline void count_answer(struct dns_total_event* row, const __u8
     switch (message[3] & 15) {
         case dns_code_noerror:
             counter = &row->noerror;
-            if (!message[6] && !message[7] && !(message[2] & 2)) __sync_fetch_and_add(&row->empty, 1);
+            /* Where neither the zone's own server nor a resolver says so, it refers to others. */
+            if (!message[6] && !message[7] && !(message[2] & 2) && (message[2] & 4 || message[3] & 0x80))
+                __sync_fetch_and_add(&row->empty, 1);
             break;
         case dns_code_nxdomain:
             counter = &row->nxdomain;
@@ -327,7 +329,7 @@ static __noinline int tell(struct dns_question_state* question, struct message* 
     event->row.tries = question->tries;
     event->row.server_port = at->port;
     event->row.answers = answer[6] << 8 | answer[7];
-    event->row.answer_bytes = at->bytes;
+    event->row.answer_bytes = at->bytes < 0xffff ? at->bytes : 0xffff;
     event->row.code = answer[3] & 15;
     event->row.tcp = at->tcp;
     event->row.truncated = answer[2] >> 1 & 1;
@@ -357,13 +359,16 @@ static __noinline int answer(struct __sk_buff* skb, struct message* at, struct d
     if (!question) return 0;
     __u64 now = bpf_ktime_get_ns();
     __u64 latency_ns = now - question->first_ns;
-    /* The time that another server was waited for before is not this one's. */
-    __u64 server_ns = is_same_server(question, at) ? now - question->asked_ns : latency_ns;
+    /* The time that another server was waited for is not this one's: of one that was not asked last it is not known. */
+    _Bool is_known = is_same_server(question, at);
+    __u64 server_ns = now - question->asked_ns;
     struct dns_total_state* total = total_of(&asker->who, asker->netns, at->peer, at->family, at->port, desk);
     if (total) {
         count_answer(&total->row, message);
-        __sync_fetch_and_add(&total->row.latency_ns, server_ns);
-        waggle_hist_count(total->latency_slots, server_ns, DNS_TIME_UNIT, DNS_TIME_END);
+        if (is_known) {
+            __sync_fetch_and_add(&total->row.latency_ns, server_ns);
+            waggle_hist_count(total->latency_slots, server_ns, DNS_TIME_UNIT, DNS_TIME_END);
+        }
     }
     if (message[3] & 15) count_failure(&key, at, question, desk);
     if (events_wanted) tell(question, at, desk, latency_ns);

@@ -5,9 +5,14 @@
 #include <fmt/core.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstring>
 #include <fstream>
+#include <memory>
+#include <span>
 #include <sstream>
+#include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "dns.skel.h"
@@ -89,10 +94,10 @@ constexpr Field total_fields[] = {
                  trait_cumulative),
     WAGGLE_FIELD(dns_total_event, no_answer, Unit::count,
                  "Questions that had no answer 6 s after they were last sent.", trait_cumulative),
-    WAGGLE_FIELD(
-        dns_total_event, latency_ns, Unit::nanoseconds,
-        "Time from when this server was first asked a question to its answer, summed over all answers.",
-        trait_cumulative),
+    WAGGLE_FIELD(dns_total_event, latency_ns, Unit::nanoseconds,
+                 "Time from when a question was turned to this server to its answer, summed over the answers "
+                 "of the server that was asked last.",
+                 trait_cumulative),
     WAGGLE_FIELD(dns_total_event, latency_histogram, Unit::nanoseconds, "How many answers took how long.",
                  trait_cumulative),
     WAGGLE_FLAG(
@@ -192,6 +197,7 @@ constexpr Moment moments[] = {
 };
 
 constexpr std::uint64_t second_ns = 1'000'000'000;
+constexpr std::size_t most_questions = 4096;         // that the kernel side remembers
 constexpr std::uint64_t give_up_ns = 6 * second_ns;  // resolvers wait 5 s as a rule
 constexpr std::uint32_t forget_after = 30;
 constexpr std::uint32_t first_counter = offsetof(dns_total_event, sent);
@@ -302,18 +308,26 @@ class Dns final : public ProbedRunning {
     }
 
     void tell_waiting(const RecordSink& sink) {
+        // The walk begins anew where the key it stands at was answered meanwhile: so it has an end, and no key counts twice.
         std::vector<dns_question_key> keys;
         dns_question_key key{};
-        for (int more = ::bpf_map_get_next_key(questions_fd_, nullptr, &key); more == 0;
+        for (int more = ::bpf_map_get_next_key(questions_fd_, nullptr, &key);
+             more == 0 && keys.size() < 2 * most_questions;
              more = ::bpf_map_get_next_key(questions_fd_, &keys.back(), &key))
             keys.push_back(key);
+        const auto as_bytes = [](const dns_question_key& one) {
+            return std::string_view(reinterpret_cast<const char*>(&one), sizeof one);
+        };
+        std::ranges::sort(keys, {}, as_bytes);
+        keys.erase(std::ranges::unique(keys, {}, as_bytes).begin(), keys.end());
         dns_question_state question{};
         for (const dns_question_key& each : keys) {
             if (::bpf_map_lookup_elem(questions_fd_, &each, &question) != 0) continue;
             if (now_ns_ < question.last_ns || now_ns_ - question.first_ns < second_ns) continue;
             if (now_ns_ - question.last_ns < give_up_ns)
                 tell_waiting(each, question, sink);
-            else if (::bpf_map_lookup_and_delete_elem(questions_fd_, &each, &question) == 0)
+            else if (::bpf_map_lookup_and_delete_elem(questions_fd_, &each, &question) == 0 &&
+                     now_ns_ - question.last_ns >= give_up_ns)  // not sent again meanwhile
                 tell_without_answer(question, sink);
         }
     }

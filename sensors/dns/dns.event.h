@@ -71,7 +71,7 @@ struct dns_total_event {
     __u64 other_errors;
     __u64 truncated;  /* of all answers */
     __u64 no_answer;  /* counted in user space */
-    __u64 latency_ns; /* from when this server was first asked */
+    __u64 latency_ns; /* from when the question was turned to this server */
     struct waggle_histogram latency_histogram;
 };
 

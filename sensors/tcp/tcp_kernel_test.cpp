@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Connections of known numbers between two hosts of the test's own (network namespaces), and the rows they
-// must give. The second truth is the kernel's own count for each namespace (nstat).
+// must give. The second truth is the kernel's own count for each namespace (nstat). Long, because each kind of end is a
+// scene of its own between the same two hosts.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>

@@ -314,7 +314,7 @@ std::vector<Score> try_faults(std::span<const Fault* const> faults, const Trial&
 Score record_fault(const Fault& fault, const Trial& trial, const std::string& file,
                    const std::atomic<bool>& stop) {
     // Not in the fault's folder: waggle itself, which has the path among its words, is no part of the fault.
-    const std::string whole = file + ".whole";
+    const std::string whole = std::filesystem::absolute(file).string() + ".whole";
     Score score = tried(fault, trial, whole, stop, [&](Score& live, const Stage&, const Injected& injected) {
         Result<std::unique_ptr<agent::RecordedContent>> content = agent::RecordedContent::read(whole);
         if (!content) {

@@ -299,7 +299,9 @@ void Explainer::keep_result(const SourceLine& line, std::string_view function) {
         return;
     const std::string_view text = line.text;
     if (!text.starts_with(function) || !text.ends_with(");")) return;
-    set("way_out", fmt::format("{{ __auto_type old = {} if (old) {}(old); }}", text, facts_["release"]));
+    const std::string_view name = has_word(text, "old") ? "old_value" : "old";
+    set("way_out",
+        fmt::format("{{ __auto_type {0} = {1} if ({0}) {2}({0}); }}", name, text, facts_["release"]));
     set("way_out_at", std::to_string(line.line));
 }
 

@@ -223,11 +223,11 @@ DropScene DropScene::read(const DropTables& tables, std::uint64_t from_ns) {
     tables.each("network_namespaces", [&](const TableRow& row) {
         scene.namespaces_.insert(static_cast<std::uint32_t>(row.number_or_0("netns")));
     });
-    // As the kernel lists them, which is the order it asks them in.
     tables.each("net_counters", [&](const TableRow& row) {
         if (row.text("name") == "TcpExtListenOverflows" && row.number_or_0("value_delta") > 0)
             scene.overflowed_.insert(static_cast<std::uint32_t>(row.number_or_0("netns")));
     });
+    // As the kernel lists them, which is the order it asks them in.
     tables.each("routing_rules", [&](const TableRow& row) {
         const unsigned family = row.text("family") == "ip" ? 4 : 6;
         scene.routing_rules_[{static_cast<std::uint32_t>(row.number_or_0("netns")), family}].push_back(

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <linux/capability.h>
 
+#include <algorithm>
 #include <charconv>
 #include <map>
 #include <set>
@@ -113,7 +114,8 @@ class FullUsers final : public Fact {
         std::uint32_t looks = 0;
     };
 
-    // Those of this user namespace: others have counts of their own.
+    // Those of this user namespace. The kernel counts tasks of a namespace below it for the user who made that too; these are
+    // left out, so a user can be at the limit without a row.
     std::map<std::uint32_t, User> users() {
         const std::string own(proc_.link("self/ns/user"));
         std::map<std::uint32_t, User> users;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Facts read from trees that look like /proc and /sys.
+// Facts read from trees that look like /proc and /sys. Long, because it has a few trees for each of them.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <unistd.h>

@@ -61,7 +61,7 @@ std::string_view scope_name(std::uint8_t scope) {
     }
 }
 
-std::string_view state_name(std::uint32_t flags) {
+std::string_view address_state(std::uint32_t flags) {
     if (flags & IFA_F_DADFAILED) return "duplicate";
     if ((flags & IFA_F_TENTATIVE) && !(flags & IFA_F_OPTIMISTIC)) return "tentative";
     return flags & IFA_F_DEPRECATED ? "deprecated" : "usable";
@@ -98,7 +98,7 @@ class Addresses final : public NamespaceFact {
                                                       other = netlink_address(head.ifa_family, value);
                                                   if (type == IFA_FLAGS) flags = netlink_u32(value);
                                               });
-                               put(fact.state, state_name(flags));
+                               put(fact.state, address_state(flags));
                                // The address alone, or both ends' of a pair.
                                fact.address = own.family ? own : other;
                                if (own.family && std::memcmp(&own, &other, sizeof own) != 0)

@@ -3,7 +3,6 @@
 
 #include <cstring>
 #include <map>
-#include <vector>
 
 #include "base/put.h"
 #include "base/text.h"
@@ -21,7 +20,7 @@ std::optional<PortRange> parse_port_range(std::string_view range, std::string_vi
     const auto first = number_of<std::uint32_t>(range.substr(0, blank));
     const auto last = number_of<std::uint32_t>(trim(range.substr(blank)));
     if (first == 0 || last < first || last > 0xffff) return {};
-    PortRange out{first, last, last - first + 1};
+    PortRange out{first, last, last - first + 1, {}};
     reserved = trim(reserved);
     while (!reserved.empty()) {
         const std::string_view part = reserved.substr(0, reserved.find(','));
@@ -31,7 +30,9 @@ std::optional<PortRange> parse_port_range(std::string_view range, std::string_vi
         const auto to =
             dash == std::string_view::npos ? from : number_of<std::uint32_t>(part.substr(dash + 1));
         const std::uint32_t low = std::max(from, first), high = std::min(to, last);
-        if (low <= high) out.ports -= high - low + 1;
+        if (low > high) continue;
+        out.ports -= high - low + 1;
+        out.reserved.emplace_back(low, high);
     }
     return out;
 }
@@ -118,7 +119,7 @@ class LocalPorts final : public NamespaceFact {
         if (!range || (counts->tcp + counts->time_wait) * 2 < range->ports) return {};
         std::map<Way, local_port_fact> ways;
         const auto dumped = dump_connections([&](const SocketState& socket) {
-            if (socket.local_port < range->first || socket.local_port > range->last) return;
+            if (!range->has(socket.local_port)) return;
             local_port_fact& way = ways[{socket.local, socket.peer, socket.peer_port}];
             ++way.taken;
             ++count_of(way, socket);

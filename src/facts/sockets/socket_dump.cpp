@@ -111,6 +111,8 @@ std::optional<std::uint64_t> count_in(std::string_view text, std::string_view li
 
 using SocketVisit = std::function<void(const SocketState&)>;
 
+constexpr std::uint32_t only_holds_port = bit(13);  // TCPF_BOUND_INACTIVE (6.8), shown as CLOSE
+
 constexpr std::uint8_t with_buffers = bit(INET_DIAG_SKMEMINFO - 1);
 constexpr std::uint8_t with_all = with_buffers | bit(INET_DIAG_INFO - 1);
 
@@ -170,7 +172,6 @@ Result<void> dump_sockets(Netlink& sock_diag, bool listeners_only, const std::op
                           const SocketVisit& visit) {
     if (counts && counts->none()) return {};
     std::uint32_t states = ~bit(TCP_TIME_WAIT);
-    constexpr std::uint32_t only_holds_port = bit(13);  // TCPF_BOUND_INACTIVE (6.8), shown as CLOSE
     if (counts && counts->tcp == 0) states = only_holds_port;
     if (listeners_only) states = bit(TCP_LISTEN);
     if (!listeners_only || !counts || counts->tcp > 0)
@@ -195,7 +196,7 @@ Result<void> dump_sockets(bool listeners_only, const SocketVisit& visit) {
 Result<void> dump_connections(const SocketVisit& visit) {
     auto sock_diag = Netlink::open(NETLINK_SOCK_DIAG);
     if (!sock_diag) return while_doing("read tcp connections", sock_diag.error());
-    const auto dumped = dump_tcp(*sock_diag, ~(bit(TCP_LISTEN) | bit(TCP_CLOSE)), 0, visit);
+    const auto dumped = dump_tcp(*sock_diag, ~(bit(TCP_LISTEN) | bit(TCP_CLOSE) | only_holds_port), 0, visit);
     return dumped ? dumped : while_doing("read tcp connections by sock_diag", dumped.error());
 }
 

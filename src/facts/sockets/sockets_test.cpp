@@ -109,6 +109,8 @@ TEST(Sockets, the_ports_to_choose_from_are_those_of_the_range_without_the_reserv
     EXPECT_EQ(range->last, 60999u);
     EXPECT_EQ(range->ports, 28232u);
     EXPECT_EQ(parse_port_range("100 199", "8080,150,190-300,1-101")->ports, 100u - 1 - 10 - 2);
+    EXPECT_TRUE(parse_port_range("100 199", "150")->has(149));
+    EXPECT_FALSE(parse_port_range("100 199", "150")->has(150));
     EXPECT_FALSE(parse_port_range("", ""));
     EXPECT_FALSE(parse_port_range("200 100", ""));
     EXPECT_FALSE(parse_port_range("5", ""));

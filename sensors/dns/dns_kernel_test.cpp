@@ -456,6 +456,21 @@ TEST_F(DnsKernel,
     EXPECT_EQ(sum(&dns_total_event::other_errors), 1u);
 }
 
+TEST_F(DnsKernel, an_answer_that_refers_to_other_servers_is_not_called_empty) {
+    ASSERT_NO_FATAL_FAILURE(start(Mode::events));
+    const OwnedFd far = bound("192.0.2.53", server()), near = asker("192.0.2.53", client());
+    send_to(near, question(20, "www.example"));
+    serve_one(far, [](const std::string& message) {
+        std::string referral = answer_to(message, 0);
+        referral[3] = '\0';  // neither a resolver's nor the zone's own
+        return referral;
+    });
+    receive(near);
+    collect_until([&] { return !lookups_.empty(); });
+    EXPECT_EQ(sum(&dns_total_event::noerror), 1u);
+    EXPECT_EQ(sum(&dns_total_event::empty), 0u);
+}
+
 TEST_F(DnsKernel, messages_that_are_none_are_passed_over) {
     ASSERT_NO_FATAL_FAILURE(start(Mode::events));
     const OwnedFd far = bound("192.0.2.53", server()), near = asker("192.0.2.53", client());

@@ -49,7 +49,7 @@ inline std::string question(std::uint16_t id, const std::string& name, std::uint
 // The same message as an answer.
 inline std::string answer_to(std::string message, int code, bool truncated = false, int records = 0) {
     message[2] = static_cast<char>(0x80 | (truncated ? 2 : 0));
-    message[3] = static_cast<char>(code);
+    message[3] = static_cast<char>(0x80 | code);  // of a resolver
     message[7] = static_cast<char>(records);
     return message;
 }

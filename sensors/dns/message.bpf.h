@@ -83,6 +83,11 @@ static long walk_name(__u32 round, struct name_walk* walk) {
     return 0;
 }
 
+/* Always 0, but not for the verifier. Until 6.7 it looked at the body of a loop once, with what is on the stack before the
+ * first round ("bpf: verify callbacks as if they are called unknown number of times"): what it knew to be 0 there, it took
+ * for 0 in each round, and left out the rest. */
+volatile __u32 unknown_zero = 0;
+
 /* Copies the message and hashes its question; 0 where it is none. `answer` says which bit it must have. */
 static __noinline int read_question(struct __sk_buff* skb, struct message* at,
                                     struct dns_question_state* into, __u32 answer) {
@@ -96,7 +101,12 @@ static __noinline int read_question(struct __sk_buff* skb, struct message* at,
     if (flags >> 7 != answer || flags & 0x78) return 0; /* an opcode other than QUERY */
     if (into->message[4] || into->message[5] != 1) return 0;
     if (!answer && (into->message[6] || into->message[7] || into->message[8] || into->message[9])) return 0;
-    struct name_walk walk = {.message = into->message, .bytes = bytes, .hash = 2166136261u};
+    struct name_walk walk = {.message = into->message,
+                             .bytes = bytes,
+                             .hash = 2166136261u + unknown_zero,
+                             .rest = unknown_zero,
+                             .ended = unknown_zero,
+                             .found = unknown_zero};
     bpf_loop(DNS_COPY - DNS_HEAD, walk_name, &walk, 0);
     return (int)walk.found;
 }

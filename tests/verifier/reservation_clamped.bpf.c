@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: wrong_argument
 // applied: code
+// since: 6.12
 // code: bpf_ringbuf_reserve(&events, 512, 0)
 /* clang-format off */
 #include <linux/bpf.h>

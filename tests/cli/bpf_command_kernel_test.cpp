@@ -44,6 +44,18 @@ TEST_F(BpfCommand, list_shows_a_program_with_its_kind_place_and_owner) {
     EXPECT_EQ(found, 1) << listed.text;
 }
 
+// The sensor dns, which the first count starts, has a program at the root of the control groups.
+TEST_F(BpfCommand, waggles_own_programs_are_no_suspects_for_packets) {
+    const auto asked = outcome_of(waggle_command(
+        "query --for 1s --output json \"SELECT (SELECT count(*) FROM dns_total) >= 0 AS is_asked, "
+        "(SELECT count(*) FROM packet_programs WHERE name = 'on_receive') AS shown\""));
+    EXPECT_EQ(asked.code, 0);
+    const json row = json::parse(asked.text, nullptr, false);
+    ASSERT_TRUE(row.is_object()) << asked.text;
+    EXPECT_EQ(row.at("is_asked"), 1);
+    EXPECT_EQ(row.at("shown"), 0);
+}
+
 TEST_F(BpfCommand, list_sorts_by_a_column_and_refuses_one_that_it_does_not_have) {
     EXPECT_EQ(outcome_of(waggle_command("bpf list --sort memory_bytes > /dev/null")).code, 0);
     const auto refused = outcome_of(waggle_command("bpf list --sort memory_byte 2>&1"));

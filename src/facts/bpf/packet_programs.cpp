@@ -16,6 +16,8 @@
 
 #include <algorithm>
 #include <set>
+#include <string>
+#include <vector>
 
 #include "base/put.h"
 #include "facts/makers.h"
@@ -95,6 +97,40 @@ std::string program_name(std::uint32_t id) {
     return std::string(info.name, ::strnlen(info.name, sizeof info.name));
 }
 
+// Which programs are waggle's own: held by a process that runs the same file as this one. They let every packet pass, and are
+// nobody's business. Looked up once a program, at the first reading that sees it.
+class OwnPrograms {
+  public:
+    explicit OwnPrograms(const Roots& roots) : proc_(roots.proc) {}
+
+    bool has(std::uint32_t id) {
+        if (!own_.contains(id) && others_.insert(id).second) {
+            look();
+            if (own_.contains(id)) others_.erase(id);
+        }
+        return own_.contains(id);
+    }
+
+  private:
+    void look() {
+        const std::string self(proc_.link("self/exe"));
+        if (self.empty()) return;
+        for (const std::uint32_t pid : proc_.pids()) {
+            if (proc_.link(pid, "exe") != self) continue;
+            std::vector<int> fds;
+            proc_.each_fd(pid, [&](int fd, std::string_view target) {
+                if (target == "anon_inode:bpf-prog") fds.push_back(fd);
+            });
+            for (const int fd : fds)
+                own_.insert(
+                    number_behind<std::uint32_t>(proc_.file(pid, fmt::format("fdinfo/{}", fd)), "prog_id:"));
+        }
+    }
+
+    Procfs proc_;
+    std::set<std::uint32_t> own_, others_;
+};
+
 class ProgramReader {
   public:
     ProgramReader(const Roots& roots, const RowSink& sink) : roots_(roots), sink_(sink) {}
@@ -107,12 +143,12 @@ class ProgramReader {
         read_tc(*netlink, netns.inode, names);
     }
 
-    void read_cgroups() {
+    void read_cgroups(OwnPrograms& own) {
         each_cgroup(roots_, [&](int fd, const std::string& path) {
             struct stat status{};
             if (::fstat(fd, &status) != 0) return;
-            read_cgroup(fd, path, status.st_ino, BPF_CGROUP_INET_INGRESS, "cgroup ingress");
-            read_cgroup(fd, path, status.st_ino, BPF_CGROUP_INET_EGRESS, "cgroup egress");
+            read_cgroup(fd, path, status.st_ino, BPF_CGROUP_INET_INGRESS, "cgroup ingress", own);
+            read_cgroup(fd, path, status.st_ino, BPF_CGROUP_INET_EGRESS, "cgroup egress", own);
         });
     }
 
@@ -293,11 +329,12 @@ class ProgramReader {
     }
 
     void read_cgroup(int fd, const std::string& path, std::uint64_t id, bpf_attach_type type,
-                     std::string_view place) {
+                     std::string_view place, OwnPrograms& own) {
         __u32 ids[64];
         __u32 count = std::size(ids);
         if (::bpf_prog_query(fd, type, 0, nullptr, ids, &count) != 0) return;
         for (__u32 i = 0; i < std::min<__u32>(count, std::size(ids)); ++i) {
+            if (own.has(ids[i])) continue;
             begin(place, ids[i]);
             record_.fixed.cgroup_id = id;
             record_.text(&packet_program_fact::cgroup, path);
@@ -312,19 +349,22 @@ class ProgramReader {
 
 class PacketPrograms final : public NamespaceFact {
   public:
-    explicit PacketPrograms(const Roots& roots) : NamespaceFact(roots) {}
+    explicit PacketPrograms(const Roots& roots) : NamespaceFact(roots), own_(roots) {}
     const Schema& schema() const override { return schema_of_all; }
 
     Result<void> begin(std::span<const NetworkNamespace>, const RowSink& sink) override {
         ProgramReader reader(roots_, sink);
         reader.read_netfilter();
-        reader.read_cgroups();
+        reader.read_cgroups(own_);
         return {};
     }
     Result<void> read_in(const NetworkNamespace& netns, const RowSink& sink) override {
         ProgramReader(roots_, sink).read_devices(netns);
         return {};
     }
+
+  private:
+    OwnPrograms own_;
 };
 
 }  // namespace

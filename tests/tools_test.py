@@ -192,8 +192,8 @@ class Tidy(unittest.TestCase):
         first, second = ("using testing::HasSubstr;\nint one() {", "using testing::HasSubstr;\nint two() {")
         self.assertEqual(self.grouped(first, second), [[0, 1]])
 
-    def test_no_more_than_eight_are_one(self):
-        self.assertEqual([len(group) for group in self.grouped(*[f"int f{n}();" for n in range(9)])], [8, 1])
+    def test_no_more_than_twelve_are_one(self):
+        self.assertEqual([len(group) for group in self.grouped(*[f"int f{n}();" for n in range(13)])], [12, 1])
 
 
 unittest.main()

@@ -78,7 +78,7 @@ def names_in(entry: dict) -> set[str]:
     return {(place.group(1) if place else "") + " " + name for name in ["_".join(test) for test in tests] + lines}
 
 
-def put_together(entries: list[dict], most: int = 8) -> list[list[dict]]:
+def put_together(entries: list[dict], most: int = 12) -> list[list[dict]]:
     """Groups that can be compiled as one: no name twice, all with the same shared headers."""
     groups: list[tuple[str, set[str], list[dict]]] = []
     for entry in entries:

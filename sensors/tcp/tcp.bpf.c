@@ -354,6 +354,13 @@ static __always_inline void on_end(struct sock* sk, struct tcp_sock* tp, int sta
     __u8 ended = end_of(tp, state, error);
     if (!is_wanted(life)) return;
     struct tcp_total_state* total = total_of(sk, tp, life, 0);
+    /* A kernel can leave out the event of a segment that is sent again; its own count has it. */
+    __u32 unseen = state == SYN_SENT && life->begun ? tp->total_retrans - life->retransmits_seen : 0;
+    if (unseen && total) {
+        if (!life->syn_retransmits) __sync_fetch_and_add(&total->row.unanswered, 1);
+        add(&total->row.syn_retransmits, unseen);
+    }
+    life->syn_retransmits += unseen;
     if (total) {
         count_end(&total->row, ended);
         add(&total->row.sent_segments, tp->segs_out - life->segments_seen);

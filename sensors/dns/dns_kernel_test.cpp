@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Questions of known numbers to a name server of the test's own in another network namespace, and the rows they must
 // give. The second witness of each figure is the test itself: it sends every question and answer, and measures.
+// Long, because each way of asking is a scene of its own between the same two hosts.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -23,6 +24,7 @@
 #include "sensors/dns/dns.h"
 #include "sensors/dns/testing/test_messages.h"
 #include "tests/testing/netns.h"
+#include "tests/testing/socket_address.h"
 
 namespace waggle::sensors {
 namespace {

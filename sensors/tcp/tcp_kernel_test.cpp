@@ -22,36 +22,19 @@
 #include "sensors/tcp/tcp.event.h"
 #include "sensors/tcp/tcp.h"
 #include "tests/testing/netns.h"
+#include "tests/testing/socket_address.h"
 
 namespace waggle::sensors {
 namespace {
 
+using test::address;
+using test::family_of;
 using test::Netns;
 using test::require;
 using test::socket_in;
 using namespace std::chrono_literals;
 
 constexpr auto patience = 120s;  // an emulated machine is slow
-
-sockaddr_storage address(const std::string& host, std::uint16_t port, socklen_t& length) {
-    sockaddr_storage out{};
-    if (host.find(':') == std::string::npos) {
-        auto& in = reinterpret_cast<sockaddr_in&>(out);
-        in.sin_family = AF_INET;
-        in.sin_port = htons(port);
-        require(::inet_pton(AF_INET, host.c_str(), &in.sin_addr) == 1, host);
-        length = sizeof in;
-    } else {
-        auto& in = reinterpret_cast<sockaddr_in6&>(out);
-        in.sin6_family = AF_INET6;
-        in.sin6_port = htons(port);
-        require(::inet_pton(AF_INET6, host.c_str(), &in.sin6_addr) == 1, host);
-        length = sizeof in;
-    }
-    return out;
-}
-
-int family_of(const std::string& host) { return host.find(':') == std::string::npos ? AF_INET : AF_INET6; }
 
 int connect_to(const OwnedFd& fd, const std::string& host, std::uint16_t port) {
     socklen_t length = 0;

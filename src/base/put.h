@@ -17,20 +17,20 @@ void put(char (&to)[N], std::string_view text) {
 
 // The number a text starts with; 0 where it starts with none.
 template <class T = std::int64_t>
-T number_of(std::string_view text) {
+T number_of(std::string_view text, int base = 10) {
     T value = 0;
-    std::from_chars(text.data(), text.data() + text.size(), value);
+    std::from_chars(text.data(), text.data() + text.size(), value, base);
     return value;
 }
 
 // The number behind the first `key` and blanks, as of "memlock:\t8192"; 0 where there is none.
 template <class T = std::int64_t>
-T number_behind(std::string_view text, std::string_view key) {
+T number_behind(std::string_view text, std::string_view key, int base = 10) {
     const std::size_t at = text.find(key);
     if (at == std::string_view::npos) return 0;
     text.remove_prefix(at + key.size());
     text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
-    return number_of<T>(text);
+    return number_of<T>(text, base);
 }
 
 }  // namespace waggle::facts

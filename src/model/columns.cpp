@@ -29,6 +29,8 @@ std::string format_address(const waggle_address& address) {
     return text;
 }
 
+bool is_loopback(std::string_view address) { return address.starts_with("127.") || address == "::1"; }
+
 void read_column(const Row& row, const Column& column, const Lookup& lookup, Value& value) {
     value.kind = Value::Kind::null;
     if (column.subject) {

@@ -55,5 +55,7 @@ std::string format_column(const Row& row, const Column& column, const Lookup& lo
 
 // "192.0.2.7", "2001:db8::1", "" for family 0.
 std::string format_address(const waggle_address& address);
+// Of an address as that writes it: each network namespace has it for itself alone (127.0.0.0/8, ::1).
+bool is_loopback(std::string_view address);
 
 }  // namespace waggle

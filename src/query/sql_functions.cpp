@@ -3,6 +3,7 @@
 
 #include <sqlite3.h>
 
+#include "model/columns.h"
 #include "query/histogram.h"
 #include "query/text_shape.h"
 
@@ -91,6 +92,11 @@ void shape(sqlite3_context* context, int, sqlite3_value** arguments) {
     if (sqlite3_value_type(arguments[0]) == SQLITE_NULL) return;
     const std::string shape = text_shape(cell_of(arguments[0]).as_text());
     sqlite3_result_text64(context, shape.data(), shape.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+}
+
+void loopback(sqlite3_context* context, int, sqlite3_value** arguments) {
+    if (sqlite3_value_type(arguments[0]) == SQLITE_NULL) return;
+    sqlite3_result_int(context, is_loopback(cell_of(arguments[0]).as_text()) ? 1 : 0);
 }
 
 void call(sqlite3_context* context, int argc, sqlite3_value** argv) {
@@ -184,6 +190,9 @@ int register_histogram_functions(sqlite3* db) {
 
 int register_text_functions(sqlite3* db) {
     constexpr int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS;
+    if (const int rc = sqlite3_create_function_v2(db, "is_loopback", 1, flags, nullptr, loopback, nullptr,
+                                                  nullptr, nullptr))
+        return rc;
     return sqlite3_create_function_v2(db, "text_shape", 1, flags, nullptr, shape, nullptr, nullptr, nullptr);
 }
 

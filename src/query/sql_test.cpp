@@ -279,6 +279,14 @@ TEST_F(SqlTest, functions_can_be_added) {
     EXPECT_EQ(ask("SELECT shout('bee')"), "bee!");
 }
 
+TEST_F(SqlTest, knows_the_addresses_that_each_network_namespace_has_for_itself) {
+    for (const char* own : {"127.0.0.1", "127.0.0.53", "::1"})
+        EXPECT_EQ(ask(std::string("SELECT is_loopback('") + own + "')"), "1") << own;
+    for (const char* other : {"192.0.2.127", "1270.0.0.1", "::", "::10", "2001:db8::1", ""})
+        EXPECT_EQ(ask(std::string("SELECT is_loopback('") + other + "')"), "0") << other;
+    EXPECT_EQ(ask("SELECT is_loopback(NULL) IS NULL"), "1");
+}
+
 TEST_F(SqlTest, merges_histograms_and_reads_their_percentiles) {
     auto first = drop_record({});
     first.fixed.wait[3] = 90;  // 8..15

@@ -17,34 +17,15 @@
 #include "sensors/packet_drop/packet_drop.event.h"
 #include "sensors/packet_drop/packet_drop.h"
 #include "tests/testing/netns.h"
+#include "tests/testing/socket_address.h"
 
 namespace waggle::sensors {
 
+using test::address;
+using test::family_of;
 using test::Netns;
 using test::require;
 using test::socket_in;
-
-inline int family_of(const std::string& host) {
-    return host.find(':') == std::string::npos ? AF_INET : AF_INET6;
-}
-
-inline sockaddr_storage address(const std::string& host, std::uint16_t port, socklen_t& length) {
-    sockaddr_storage out{};
-    if (family_of(host) == AF_INET) {
-        auto& in = reinterpret_cast<sockaddr_in&>(out);
-        in.sin_family = AF_INET;
-        in.sin_port = htons(port);
-        require(inet_pton(AF_INET, host.c_str(), &in.sin_addr) == 1, host);
-        length = sizeof in;
-    } else {
-        auto& in = reinterpret_cast<sockaddr_in6&>(out);
-        in.sin6_family = AF_INET6;
-        in.sin6_port = htons(port);
-        require(inet_pton(AF_INET6, host.c_str(), &in.sin6_addr) == 1, host);
-        length = sizeof in;
-    }
-    return out;
-}
 
 inline OwnedFd bound(const Netns& netns, int type, const std::string& host, std::uint16_t port) {
     OwnedFd fd = socket_in(netns, family_of(host), type);

@@ -165,9 +165,8 @@ void DropGroup::describe(DropCause& cause, double window_seconds) const {
     }
     if (destinations.one()) {
         const std::string& destination = destinations.first();
-        const bool is_own = destination.starts_with("127.") || destination == "::1";
         cause["destination"] = destination;
-        cause["alone_in"] = static_cast<std::int64_t>(is_own ? netns.first() : 0);
+        cause["alone_in"] = static_cast<std::int64_t>(is_loopback(destination) ? netns.first() : 0);
     }
     if (protocols.one() && protocols.first() != "none") cause["protocol"] = protocols.first();
     if (devices.one()) cause["device"] = devices.first();

@@ -6,7 +6,6 @@
 #include <linux/capability.h>
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <set>
 
@@ -125,21 +124,12 @@ class FullUsers final : public Fact {
             if (uid == 0) continue;  // or it has ended
             const auto tasks = number_behind(status, "\nThreads:");
             constexpr std::uint64_t privileges = 1ull << CAP_SYS_RESOURCE | 1ull << CAP_SYS_ADMIN;
-            const bool exempt = (hexadecimal_behind(status, "\nCapEff:") & privileges) != 0;
+            const bool exempt = (number_behind<std::uint64_t>(status, "\nCapEff:", 16) & privileges) != 0;
             if (proc_.link(pid, "ns/user") != own) continue;
             users[uid].tasks += tasks;
             users[uid].processes.push_back({pid, tasks, exempt});
         }
         return users;
-    }
-    static std::uint64_t hexadecimal_behind(std::string_view text, std::string_view key) {
-        std::uint64_t value = 0;
-        const std::size_t at = text.find(key);
-        if (at == std::string_view::npos) return 0;
-        text.remove_prefix(at + key.size());
-        text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
-        std::from_chars(text.data(), text.data() + text.size(), value, 16);
-        return value;
     }
 
     std::map<Key, Program> full_programs(std::uint32_t uid, const User& user) {

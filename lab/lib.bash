@@ -131,12 +131,14 @@ mount_at() {
     mount "$2" "$LAB_STATE/$1"
     value "$1" "$LAB_STATE/$1"
 }
-# memory_at NAME SIZE [full]: a file system in memory at $NAME; "full": with a file that fills it, and then read only.
+# memory_at NAME SIZE [full|noexec]: a file system in memory at $NAME; "full": with a file that fills it, and then read only;
+# "noexec": from which nothing may be run.
 memory_at() {
     mkdir -p "$LAB_STATE/$1"
     remember mount "$LAB_STATE/$1"
     mount -t tmpfs -o "size=$2" tmpfs "$LAB_STATE/$1"
     value "$1" "$LAB_STATE/$1"
+    [[ ${3:-} != noexec ]] || mount -o remount,noexec "$LAB_STATE/$1"
     [[ ${3:-} == full ]] || return 0
     dd if=/dev/zero of="$LAB_STATE/$1/all" bs=64K status=none 2> /dev/null || true
     mount -o remount,ro "$LAB_STATE/$1"
@@ -164,6 +166,23 @@ make_control_group() {
     value "${1}_name" "$mark-$1"
     value "${1}_version" "$3"
     own "$mark-$1"
+}
+# inner_group NAME OUTER CONTROLLER: a group in the one that control_group made as OUTER.
+inner_group() {
+    local version=${2}_version
+    [[ ${!version} != 2 ]] || echo "+$3" > "${!2}/cgroup.subtree_control"
+    make_control_group "$1" "${!2}" "${!version}"
+}
+# cpu_weight NAME PERCENT: the weight of that group, in percent of the usual one; ${NAME_weight} is the number in its file.
+cpu_weight() {
+    local version=${1}_version
+    if [[ ${!version} == 2 ]]; then
+        value "${1}_weight" "$2"
+        echo "$2" > "${!1}/cpu.weight"
+    else
+        value "${1}_weight" "$(($2 * 1024 / 100))"
+        echo "$(($2 * 1024 / 100))" > "${!1}/cpu.shares"
+    fi
 }
 # setting NETNS NAME=VALUE...: sysctls of that namespace; they go with it. Settings of the whole machine are never changed.
 setting() {
@@ -226,6 +245,17 @@ names() {
         > "$LAB_STATE/$key.log" 2>&1 < /dev/null &
     disown
     wait_for 10 test -s "$ready" || fail "$name did not start: $(tail -n 1 "$LAB_STATE/$key.log")"
+    value "pid_$key" "$(cat "$ready")"
+}
+# work KEY NAME WORDS...: a program called NAME that computes, in a session of its own; WORDS as lab/tools/work takes them. It computes
+# when this returns, and ${pid_KEY} is its process.
+work() {
+    local key=$1 name=$2 ready=$LAB_STATE/$1.pid
+    shift 2
+    own "$name"
+    setsid python3 "$LAB/tools/work" "$name" --life "$LAB_LIFE" --ready "$ready" "$@" > "$LAB_STATE/$key.log" 2>&1 < /dev/null &
+    disown
+    wait_for 20 test -s "$ready" || cannot "$name does not compute: $(tail -n 1 "$LAB_STATE/$key.log")"
     value "pid_$key" "$(cat "$ready")"
 }
 # tap KEY NETNS DEVICE NAME read|never: a tap device of a program called NAME, which reads what is sent by the device, or never does.
@@ -306,6 +336,25 @@ two_machines() {
     ip_in server addr add "$server_address/24" dev "$server_device"
     ip_in client addr add "$client_address6/64" dev "$client_device" nodad
     ip_in server addr add "$server_address6/64" dev "$server_device" nodad
+}
+# far_machines SECONDS [EACH [BACK]]: client and server, joined by a wire on which a packet is that long under way, and which loses each EACHth
+# segment that opens a TCP connection, and makes the timestamp of each BACKth that the client sends with data older; IPv4 alone. Says client_address, server_address, client_device, server_device and network.
+far_machines() {
+    local ready=$LAB_STATE/delay.pid
+    networks network
+    device_names client_device server_device
+    value client_address "$network.$((1 + $(draw client 18)))"
+    value server_address "$network.$((201 + $(draw server 50)))"
+    netns client
+    netns server
+    setsid python3 "$LAB/tools/delay" "$LAB_LIFE" "$ready" "$1" "$mark-client" "$client_device" "$mark-server" "$server_device" "${2:-0}" "${3:-0}" \
+        > "$LAB_STATE/delay.log" 2>&1 < /dev/null &
+    disown
+    wait_for 10 test -s "$ready" || cannot "no tap device: $(tail -n 1 "$LAB_STATE/delay.log")"
+    ip_in client addr add "$client_address/24" dev "$client_device"
+    ip_in server addr add "$server_address/24" dev "$server_device"
+    ip_in client link set "$client_device" up
+    ip_in server link set "$server_device" up
 }
 # machines_with_router: client -- router -- server, IPv4. Says client_address, server_address, client_network, server_network,
 # router_client_address, router_server_address, and the devices client_device, server_device, inner_device (the router's, towards

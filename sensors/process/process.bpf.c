@@ -2,14 +2,12 @@
 #include "bpf/kernel_drift.h"
 #include "bpf/process_flags.h"
 #include "bpf/ring.h"
+#include "sensors/process/exec_failure.bpf.h"
 #include "sensors/process/failure.bpf.h"
 #include "sensors/process/process.event.h"
 #include "sensors/process/sender.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
-
-/* SIGNAL_GROUP_EXIT of the kernel's sched/signal.h. */
-#define GROUP_EXIT 0x00000004
 
 const volatile __u32 max_arguments = PROCESS_ARGUMENTS_MAX;
 const volatile __u32 page_bytes = 4096;

@@ -2,14 +2,19 @@
 #include "sensors/process/process.h"
 
 #include <fmt/core.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 
+#include "base/errno_name.h"
 #include "process.skel.h"
 #include "sensing/probed_running.h"
+#include "sensors/process/library_call.h"
 #include "sensors/process/process.event.h"
+#include "sensors/process/start_obstacle.h"
 
 namespace waggle::sensors {
 namespace {
@@ -84,6 +89,73 @@ constexpr Field exit_fields[] = {
     WAGGLE_FIELD(process_exit_event, failed_start_ns, Unit::nanoseconds,
                  "When that process began, by the clock CLOCK_BOOTTIME.", trait_hidden),
 };
+constexpr Field failure_fields[] = {
+    WAGGLE_HEADER_FIELDS(process_exec_failure_event),
+    WAGGLE_FIELD(process_exec_failure_event, path, Unit::none,
+                 "The program: its whole path, as that process sees it, where it can be told; else as it was "
+                 "named, at most 255 "
+                 "bytes. Of an open file, its first argument."),
+    WAGGLE_FIELD(process_exec_failure_event, error, Unit::none, "The error that the program that asked got.",
+                 trait_none, "errno"),
+    WAGGLE_FIELD(
+        process_exec_failure_event, reason, Unit::none,
+        "What was found to stand in the way just after; empty where nothing explains the error. no_file, "
+        "no_directory, "
+        "dangling_link, not_a_directory: what is missing; no_interpreter, line_end, no_loader: what is to "
+        "run the file "
+        "is missing; closed_directory, is_directory, no_plain_file, noexec, not_executable, not_for_user: "
+        "may not be "
+        "run; empty, no_first_line, no_interpreter_named, cut_short, other_machine, foreign_format: no "
+        "program that "
+        "this machine runs; busy: open for writing; too_long: arguments and environment; links: too many."),
+    WAGGLE_FIELD(
+        process_exec_failure_event, obstacle, Unit::none,
+        "The file, directory, link's target or mount that stands in the way; empty where none does."),
+    WAGGLE_FIELD(process_exec_failure_event, found, Unit::none,
+                 "What the file is, where it is no program of this machine; else empty.", trait_hidden),
+    WAGGLE_FIELD(process_exec_failure_event, wanted, Unit::none,
+                 "This machine's kind of processor, where the file is for another.", trait_hidden),
+    WAGGLE_FIELD(process_exec_failure_event, parent_pid, Unit::identifier,
+                 "The parent of the process that asked."),
+    WAGGLE_FIELD(process_exec_failure_event, parent_start_ns, Unit::nanoseconds,
+                 "When that one began, by the clock CLOCK_BOOTTIME.", trait_hidden),
+    WAGGLE_FIELD(process_exec_failure_event, parent_comm, Unit::none,
+                 "That parent's name, at most 15 characters."),
+    WAGGLE_FLAG(process_exec_failure_event, executed,
+                "Whether the process had started a program of its own; no says it was a copy of its parent, "
+                "which wanted the "
+                "program.",
+                trait_hidden),
+    WAGGLE_FIELD(process_exec_failure_event, user, Unit::identifier,
+                 "The user whose rights counted, by number.", trait_hidden),
+    WAGGLE_FLAG(process_exec_failure_event, same_root,
+                "Whether paths mean for it what they mean for waggle; no in most containers, and where that "
+                "cannot be told.",
+                trait_hidden),
+};
+constexpr Field signal_fields[] = {
+    WAGGLE_HEADER_FIELDS(process_signal_event),
+    WAGGLE_FIELD(process_signal_event, signal, Unit::none, "The signal.", trait_none, "signal"),
+    WAGGLE_FIELD(process_signal_event, target_pid, Unit::identifier, "The process it was sent to."),
+    WAGGLE_FIELD(process_signal_event, target_comm, Unit::none, "That one's name, at most 15 characters."),
+    WAGGLE_FIELD(
+        process_signal_event, outcome, Unit::none,
+        "What became of it: delivered; ignored (by whom it was sent to); pending (one like it waits there "
+        "already); refused (no room to queue it); too_late (whom it was sent to was ending already).",
+        trait_none, "signal_outcome"),
+    WAGGLE_FIELD(process_signal_event, parent_pid, Unit::identifier,
+                 "The sender's parent: kill itself lives for a moment only."),
+    WAGGLE_FIELD(process_signal_event, parent_comm, Unit::none,
+                 "The name of that one, at most 15 characters."),
+    WAGGLE_FIELD(process_signal_event, parent_start_ns, Unit::nanoseconds,
+                 "When that one began, by the clock CLOCK_BOOTTIME.", trait_hidden),
+    WAGGLE_FIELD(process_signal_event, target_start_ns, Unit::nanoseconds,
+                 "When the process it was sent to began, by the clock CLOCK_BOOTTIME.", trait_hidden),
+    WAGGLE_FIELD(process_signal_event, target_tid, Unit::identifier,
+                 "The thread it was meant for; 0 where it was for the whole process.", trait_hidden),
+    WAGGLE_FIELD(process_signal_event, target_parent_pid, Unit::identifier,
+                 "The parent of the process it was sent to.", trait_hidden),
+};
 constexpr Schema exec_schema = {"process_exec", "A program that was started: a successful execve.",
                                 sizeof(process_exec_event), exec_fields, true};
 constexpr Schema fork_schema = {"process_fork",
@@ -91,8 +163,21 @@ constexpr Schema fork_schema = {"process_fork",
                                 sizeof(process_fork_event), fork_fields, true};
 constexpr Schema exit_schema = {"process_exit", "A process that ended, with its last thread.",
                                 sizeof(process_exit_event), exit_fields, true};
-constexpr auto all_schemas = schemas_by_kind(
-    {{PROCESS_EXEC, &exec_schema}, {PROCESS_FORK, &fork_schema}, {PROCESS_EXIT, &exit_schema}});
+constexpr Schema failure_schema = {
+    "process_exec_failure",
+    "A program that a process could not become: an execve that failed. Who searches a list of "
+    "directories fails once for each in which it is not.",
+    sizeof(process_exec_failure_event), failure_fields, true};
+constexpr Schema signal_schema = {"process_signal",
+                                  "A signal that one process sent to another: all where single rows are "
+                                  "asked for, else HUP, INT, QUIT, ILL, TRAP, ABRT, BUS, FPE, "
+                                  "KILL, SEGV, PIPE, TERM, XCPU, XFSZ, SYS, CONT, STOP and TSTP.",
+                                  sizeof(process_signal_event), signal_fields, true};
+constexpr auto all_schemas = schemas_by_kind({{PROCESS_EXEC, &exec_schema},
+                                              {PROCESS_FORK, &fork_schema},
+                                              {PROCESS_EXIT, &exit_schema},
+                                              {PROCESS_EXEC_FAILURE, &failure_schema},
+                                              {PROCESS_SIGNAL, &signal_schema}});
 
 // "SIGSEGV", "SIGRTMIN+3"; empty for 0 and for what is no signal.
 std::string signal_name(std::uint64_t number) {
@@ -120,6 +205,22 @@ std::string signal_from_name(std::uint64_t number) {
     return {};
 }
 
+std::string signal_outcome_name(std::uint64_t number) {
+    switch (static_cast<process_signal_outcome>(number)) {
+        case SIGNAL_DELIVERED:
+            return "delivered";
+        case SIGNAL_IGNORED:
+            return "ignored";
+        case SIGNAL_PENDING:
+            return "pending";
+        case SIGNAL_REFUSED:
+            return "refused";
+        case SIGNAL_TOO_LATE:
+            return "too_late";
+    }
+    return {};
+}
+
 constexpr std::string_view top_query =
     R"(WITH ended AS MATERIALIZED (
     SELECT x.comm AS comm, count(*) AS ended, sum(x.exit_code != 0 OR x.signal != 0) AS failed,
@@ -137,18 +238,69 @@ constexpr std::string_view figures_query =
            / w.seconds AS failed_per_second
 FROM window w)";
 
+// Completes the records of failed starts by what only user space can look up.
+class ProcessRunning final : public ProbedRunning {
+  public:
+    using ProbedRunning::ProbedRunning;
+
+    void drain(const RecordSink& sink) override {
+        ProbedRunning::drain([&](std::span<const Bytes> records) {
+            std::size_t sent = 0;
+            for (std::size_t i = 0; i < records.size(); ++i) {
+                if (load<waggle_event>(records[i]).kind != PROCESS_EXEC_FAILURE) continue;
+                if (i > sent) sink(records.subspan(sent, i - sent));
+                const Bytes whole = failures_.complete(records[i]);
+                sink({&whole, 1});
+                sent = i + 1;
+            }
+            if (sent < records.size()) sink(records.subspan(sent));
+        });
+    }
+
+    // Where the kernel's own functions cannot be hooked, the C library's execve is; not its execveat too: each place costs every start
+    // of a program a copied page.
+    void watch_failures() {
+        hooks_ = ProbedRunning::hooks();
+        std::erase_if(hooks_, [](const HookUse& hook) { return hook.moment == "library"; });
+        Object& object = probes().object();
+        if (object.is_attached("on_execve_end")) return;
+        const auto place = behind_call("execve", SYS_execve);
+        if (!place || !object.attach("on_library_execve", *place)) return;
+        const auto hook = std::ranges::find(hooks_, "failed exec", &HookUse::moment);
+        hook->hook = to_string(*place);
+        hook->lost =
+            "Programs that fail to start are seen only where they are asked for by path through this C "
+            "library.";
+        hook->reason.clear();
+        std::erase_if(hooks_, [](const HookUse& each) { return each.moment == "failed exec by descriptor"; });
+    }
+    std::vector<HookUse> hooks() const override { return hooks_; }
+
+  private:
+    FailureReader failures_;
+    std::vector<HookUse> hooks_;
+};
+
 Result<std::unique_ptr<Running>> start(const StartOptions& options, Names& names) {
     static constexpr std::string_view exec[] = {"on_exec"};
     static constexpr std::string_view fork[] = {"on_fork"};
     static constexpr std::string_view exit[] = {"on_exit"};
     static constexpr std::string_view signal[] = {"on_signal"};
+    static constexpr std::string_view failure[] = {"on_execve_end"};
+    static constexpr std::string_view failure_by_descriptor[] = {"on_execveat_end"};
+    static constexpr std::string_view library[] = {"on_library_execve"};
     static constexpr Moment moments[] = {
         {"exec", exec,
          "Programs that start are not seen, nor what processes shorter than a look at /proc run.", true},
         {"fork", fork, "Processes that never start a program of their own are seen only when they end.",
          false},
         {"exit", exit, "How processes end is not seen.", true},
-        {"signal", signal, "Who sent the signal that ended a process is not seen.", false}};
+        {"signal", signal, "Who sends signals, and who sent the one that ended a process, is not seen.",
+         false},
+        {"failed exec", failure, "Programs that fail to start are not seen.", false},
+        {"failed exec by descriptor", failure_by_descriptor,
+         "Programs that fail to start and were given as an open file are not seen.", false},
+        {"library", library, "", false, true}};
     auto probes = open_probes(process_source, process_bpf__elf_bytes, options);
     if (!probes) return probes.error();
     const std::uint32_t arguments =
@@ -157,10 +309,17 @@ Result<std::unique_ptr<Running>> start(const StartOptions& options, Names& names
     for (const auto& set : {probes->object().set_constant("max_arguments", arguments),
                             probes->object().set_constant("page_bytes", page)})
         if (!set) return set.error();
+    if (options.mode == Mode::events)
+        if (auto set = probes->object().set_constant("told_signals", ~std::uint64_t{0}); !set)
+            return set.error();
     if (auto loaded = probes->load(moments); !loaded) return loaded.error();
     names.resolve_with("signal", signal_name);
     names.resolve_with("signal_from", signal_from_name);
-    return std::unique_ptr<Running>(std::make_unique<ProbedRunning>(process_source, std::move(*probes)));
+    names.resolve_with("signal_outcome", signal_outcome_name);
+    names.resolve_with("errno", errno_name);
+    auto running = std::make_unique<ProcessRunning>(process_source, std::move(*probes));
+    running->watch_failures();
+    return std::unique_ptr<Running>(std::move(running));
 }
 
 }  // namespace

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
+// Longer than 500 lines: all of it is about the rows of processes that one fixture makes.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -335,6 +338,118 @@ TEST_F(ProcessKernel, a_signal_of_another_process_is_told_with_its_sender) {
     EXPECT_EQ(row->number("oom_killed"), 0u);
 }
 
+TEST_F(ProcessKernel, each_signal_from_one_process_to_another_is_a_row) {
+    start();
+    const pid_t pid = fork_and([] {
+        ::signal(SIGUSR1, SIG_IGN);
+        sigset_t blocked;
+        sigemptyset(&blocked);
+        sigaddset(&blocked, SIGUSR2);
+        sigprocmask(SIG_BLOCK, &blocked, nullptr);
+        ::raise(SIGSTOP);
+        for (;;) ::pause();
+    });
+    int status = 0;
+    ASSERT_EQ(::waitpid(pid, &status, WUNTRACED), pid);
+    const std::string to = std::to_string(pid);
+    const pid_t killer = spawn({"/bin/sh", "-c",
+                                "kill -CONT " + to + "; kill -USR1 " + to + "; kill -USR2 " + to +
+                                    "; kill -USR2 " + to + "; kill -0 " + to + "; kill -34 " + to});
+    wait_for(killer);
+    wait_for(pid);
+    std::vector<std::string> told;
+    for (const Kept* row : rows("process_signal", killer)) {
+        EXPECT_EQ(row->number("target_pid"), static_cast<std::uint64_t>(pid));
+        EXPECT_EQ(row->number("target_tid"), 0u);
+        EXPECT_EQ(row->number("target_parent_pid"), self);
+        EXPECT_EQ(row->text("comm"), "sh");
+        told.push_back(std::string(names_.find("signal", row->number("signal"))) + " " +
+                       std::string(names_.find("signal_outcome", row->number("outcome"))));
+    }
+    EXPECT_THAT(told, testing::ElementsAre("SIGCONT delivered", "SIGUSR1 ignored", "SIGUSR2 delivered",
+                                           "SIGUSR2 pending", "SIGRTMIN delivered"));
+}
+
+TEST_F(ProcessKernel, the_always_on_mode_tells_of_signals_that_end_stop_or_continue) {
+    start(Mode::aggregate);
+    const pid_t pid = fork_and([] {
+        ::signal(SIGUSR1, SIG_IGN);
+        ::raise(SIGSTOP);
+        for (;;) ::pause();
+    });
+    int status = 0;
+    ASSERT_EQ(::waitpid(pid, &status, WUNTRACED), pid);
+    const std::string to = std::to_string(pid);
+    const pid_t killer = spawn(
+        {"/bin/sh", "-c", "kill -USR1 " + to + "; kill -CONT " + to + "; kill -TERM " + to + "; kill " + to});
+    wait_for(killer);
+    wait_for(pid);
+    std::vector<std::string> told;
+    for (const Kept* row : rows("process_signal", killer))
+        told.emplace_back(names_.find("signal", row->number("signal")));
+    ASSERT_GE(told.size(), 2u);
+    EXPECT_EQ(told[0], "SIGCONT");
+    EXPECT_EQ(told[1], "SIGTERM");
+    const Kept* end = only("process_exit", pid);
+    ASSERT_NE(end, nullptr);
+    EXPECT_EQ(end->number("sender_pid"), static_cast<std::uint64_t>(killer));
+}
+
+// Who is ending sends nothing: the kernel does, to those that asked to be told of it.
+TEST_F(ProcessKernel, what_the_kernel_sends_when_a_parent_ends_is_no_signal_of_the_parent) {
+    start();
+    int ready[2];
+    ASSERT_EQ(::pipe(ready), 0);
+    const pid_t parent = fork_and([&] {
+        const pid_t child = ::fork();
+        if (child == 0) {
+            ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+            ::write(ready[1], "x", 1);
+            for (;;) ::pause();
+        }
+        ::pause();
+    });
+    char byte = 0;
+    ASSERT_EQ(::read(ready[0], &byte, 1), 1);
+    ::kill(parent, SIGKILL);
+    wait_for(parent);
+    ::close(ready[0]);
+    ::close(ready[1]);
+    drain();
+    EXPECT_TRUE(rows("process_signal", parent).empty());
+}
+
+TEST_F(ProcessKernel, a_signal_to_one_that_has_ended_is_told_as_too_late_or_not_at_all) {
+    start();
+    const pid_t pid = fork_and([] {});
+    siginfo_t ended{};
+    ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(pid), &ended, WEXITED | WNOWAIT), 0);
+    const std::string to = std::to_string(pid);
+    const pid_t killer = spawn({"/bin/sh", "-c", "kill -TERM " + to + "; kill -CONT " + to});
+    wait_for(killer);
+    wait_for(pid);
+    for (const Kept* row : rows("process_signal", killer))
+        EXPECT_EQ(names_.find("signal_outcome", row->number("outcome")), "too_late");
+}
+
+TEST_F(ProcessKernel, a_thread_that_sends_is_told_by_its_process) {
+    start();
+    const pid_t target = fork_and([] { ::pause(); });
+    const pid_t sender = fork_and([&] {
+        std::thread([&] {
+            ::prctl(PR_SET_NAME, "worker");
+            ::syscall(SYS_tgkill, target, target, 64);  // the last there is
+        }).join();
+    });
+    wait_for(sender);
+    wait_for(target);
+    const Kept* row = only("process_signal", sender);
+    ASSERT_NE(row, nullptr);
+    EXPECT_NE(row->text("comm"), "worker");
+    EXPECT_EQ(row->number("signal"), 64u);
+    EXPECT_EQ(row->number("target_tid"), static_cast<std::uint64_t>(target));
+}
+
 TEST_F(ProcessKernel, a_fault_is_told_from_a_signal_that_a_process_sends_to_itself) {
     start();
     const auto without_core = [](const std::function<void()>& act) {
@@ -348,7 +463,24 @@ TEST_F(ProcessKernel, a_fault_is_told_from_a_signal_that_a_process_sends_to_itse
     const pid_t fault = without_core([] { *reinterpret_cast<volatile int*>(8) = 1; });
     const pid_t raised = without_core([] { ::raise(SIGSEGV); });
     const pid_t aborted = without_core([] { ::abort(); });
-    for (const auto& [pid, from] : {std::pair{fault, "fault"}, {raised, "itself"}, {aborted, "itself"}}) {
+    // These the kernel sends in the name of the process itself.
+    const pid_t unread = without_core([] {
+        int ends[2];
+        ::signal(SIGPIPE, SIG_DFL);
+        if (::pipe(ends) == 0 && ::close(ends[0]) == 0) static_cast<void>(::write(ends[1], "x", 1));
+    });
+    const pid_t too_large = without_core([] {
+        const rlimit small{1, 1};
+        ::signal(SIGXFSZ, SIG_DFL);
+        const int file = ::open("/tmp", O_TMPFILE | O_WRONLY, 0600);
+        if (::setrlimit(RLIMIT_FSIZE, &small) == 0 && ::write(file, "x", 1) == 1)
+            static_cast<void>(::write(file, "x", 1));
+    });
+    for (const auto& [pid, from] : {std::pair{fault, "fault"},
+                                    {raised, "itself"},
+                                    {aborted, "itself"},
+                                    {unread, "fault"},
+                                    {too_large, "fault"}}) {
         wait_for(pid);
         const Kept* row = only("process_exit", pid);
         ASSERT_NE(row, nullptr);

@@ -74,6 +74,25 @@ TEST(Process, reads_a_recorded_fork_as_a_row_of_the_child) {
     EXPECT_EQ(row->u64("parent_pid"), 42u);
 }
 
+TEST(Process, reads_a_recorded_signal_as_a_row_of_who_sent_it) {
+    const Source* sensor = &process_source;
+    RecordWriter<process_signal_event> record;
+    record.fixed.header.kind = PROCESS_SIGNAL;
+    record.fixed.header.pid = 44;
+    record.fixed.signal = 15;
+    record.fixed.target_pid = 42;
+    record.fixed.outcome = SIGNAL_IGNORED;
+    record.fixed.parent_pid = 40;
+    const Result<Row> row = sensor->read(record.finish());
+    ASSERT_TRUE(row) << row.error().message;
+    EXPECT_EQ(row->schema().name, "process_signal");
+    EXPECT_EQ(row->u64("pid"), 44u);
+    EXPECT_EQ(row->u64("signal"), 15u);
+    EXPECT_EQ(row->u64("target_pid"), 42u);
+    EXPECT_EQ(row->u64("outcome"), 1u);
+    EXPECT_EQ(row->u64("parent_pid"), 40u);
+}
+
 TEST(Process, cuts_a_record_to_its_own_size) {
     const Source* sensor = &process_source;
     auto record = exec_of("/bin/true", "true");
@@ -93,7 +112,12 @@ TEST(Process, refuses_every_truncation_of_every_record) {
     fork.fixed.header.kind = PROCESS_FORK;
     RecordWriter<process_exit_event> exit;
     exit.fixed.header.kind = PROCESS_EXIT;
-    for (const Bytes whole : {exec.finish(), fork.finish(), exit.finish()})
+    RecordWriter<process_exec_failure_event> failure;
+    failure.fixed.header.kind = PROCESS_EXEC_FAILURE;
+    failure.text(&process_exec_failure_event::path, "/opt/shop");
+    RecordWriter<process_signal_event> signal;
+    signal.fixed.header.kind = PROCESS_SIGNAL;
+    for (const Bytes whole : {exec.finish(), fork.finish(), exit.finish(), failure.finish(), signal.finish()})
         for (std::size_t length = 0; length < whole.size(); ++length)
             EXPECT_FALSE(sensor->read(whole.first(length))) << length << " of " << whole.size();
 }
@@ -101,10 +125,10 @@ TEST(Process, refuses_every_truncation_of_every_record) {
 TEST(Process, refuses_a_kind_it_does_not_have) {
     const Source* sensor = &process_source;
     RecordWriter<process_exit_event> record;
-    record.fixed.header.kind = 3;
+    record.fixed.header.kind = 7;
     const Result<Row> row = sensor->read(record.finish());
     ASSERT_FALSE(row);
-    EXPECT_THAT(row.error().message, HasSubstr("kind 3"));
+    EXPECT_THAT(row.error().message, HasSubstr("kind 7"));
 }
 
 // Whatever bit is wrong: an error, or a row whose every column can be said without leaving the record.

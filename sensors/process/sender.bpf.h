@@ -1,21 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Who sent the signal that ends a process. A signal is sent in the sender's context and kills later, in the
+/* Who sends signals, and who sent the one that ends a process. A signal is sent in the sender's context and kills later, in the
  * victim's: so who sent is kept until the victim ends. Only signals that end a process unless it catches them
- * are kept; SIGCHLD, SIGALRM, SIGURG and the like, nearly all there are, cost one comparison. */
+ * are kept; SIGCHLD, SIGALRM, SIGURG and the like, nearly all there are, cost one comparison unless single events are asked for. */
 #pragma once
 
 /* clang-format off */
+#include "bpf/process_flags.h"
 #include "bpf/ring.h"
 #include "sensors/process/process.event.h"
 /* clang-format on */
 
 #define SIGKILL 9
-#define SIGNAL_BIT(number) (1ull << (number))
+#define SIGPIPE 13
+#define SIGCONT 18
+#define SIGXFSZ 25
+/* SIGNAL_GROUP_EXIT of the kernel's sched/signal.h: all threads are ending. */
+#define GROUP_EXIT 0x00000004
+#define SIGNAL_BIT(number) (1ull << ((number) - 1))
 /* HUP INT QUIT ILL TRAP ABRT BUS FPE KILL SEGV PIPE TERM XCPU XFSZ SYS */
 #define KEPT_SIGNALS                                                                                    \
     (SIGNAL_BIT(1) | SIGNAL_BIT(2) | SIGNAL_BIT(3) | SIGNAL_BIT(4) | SIGNAL_BIT(5) | SIGNAL_BIT(6) |    \
      SIGNAL_BIT(7) | SIGNAL_BIT(8) | SIGNAL_BIT(9) | SIGNAL_BIT(11) | SIGNAL_BIT(13) | SIGNAL_BIT(15) | \
      SIGNAL_BIT(24) | SIGNAL_BIT(25) | SIGNAL_BIT(31))
+
+/* What is told of signals from one process to another besides those: CONT STOP TSTP, or, where single events are asked for, all. */
+#define TOLD_SIGNALS (KEPT_SIGNALS | SIGNAL_BIT(SIGCONT) | SIGNAL_BIT(19) | SIGNAL_BIT(20))
+const volatile __u64 told_signals = TOLD_SIGNALS;
 
 struct signal_key {
     __u64 start_ns; /* of whom it was sent to */
@@ -40,11 +50,14 @@ struct {
     __type(value, struct who_signalled);
 } senders SEC(".maps");
 
-/* What the kernel notes of a signal's origin: `info` is 0 (a process, itself not noted), 1 (the kernel) or
- * points to the particulars (SEND_SIG_NOINFO, SEND_SIG_PRIV of linux/sched/signal.h). */
-static __always_inline __u32 signal_from(__u64 info, _Bool to_itself) {
+/* What the kernel notes of a signal's origin: `info` is 0 (the kernel, in the name of the process that runs: SIGPIPE and
+ * SIGXFSZ come so to who has written where it may not), 1 (the kernel) or points to the particulars (SEND_SIG_NOINFO,
+ * SEND_SIG_PRIV of linux/sched/signal.h). */
+static __always_inline __u32 signal_from(__u64 info, __u32 number, _Bool to_itself, _Bool ending) {
     const __u32 process = to_itself ? SIGNAL_FROM_ITSELF : SIGNAL_FROM_PROCESS;
-    if (info == 0) return process;
+    if (info == 0 && to_itself && (number == SIGPIPE || number == SIGXFSZ)) return SIGNAL_FROM_FAULT;
+    /* Who is ending sends nothing more: the kernel does, to those that asked for it (PR_SET_PDEATHSIG). */
+    if (info == 0) return ending ? SIGNAL_FROM_KERNEL : process;
     if (info == 1) return SIGNAL_FROM_KERNEL;
     int code = BPF_CORE_READ((struct kernel_siginfo*)info, si_code);
     if (code > 0) return to_itself ? SIGNAL_FROM_FAULT : SIGNAL_FROM_KERNEL;
@@ -52,19 +65,53 @@ static __always_inline __u32 signal_from(__u64 info, _Bool to_itself) {
     return code == 0 || code == -1 || code == -6 ? process : SIGNAL_FROM_UNKNOWN;
 }
 
+static __always_inline void send_signal(struct task_struct* sender, struct task_struct* target, __u32 number,
+                                        int to_process, int result) {
+    if (!waggle_task_wanted(sender) && !waggle_task_wanted(target)) return;
+    struct process_signal_event* event = waggle_reserve(sizeof *event);
+    if (!event) return;
+    waggle_header(&event->header, PROCESS_SIGNAL, sizeof *event, sender);
+    /* The process's name, not that of a thread. */
+    bpf_probe_read_kernel(event->header.comm, sizeof event->header.comm, sender->group_leader->comm);
+    struct task_struct* parent = sender->real_parent;
+    event->parent_start_ns = waggle_start_ns(parent);
+    event->parent_pid = parent->tgid;
+    bpf_probe_read_kernel(event->parent_comm, sizeof event->parent_comm, parent->group_leader->comm);
+    event->target_start_ns = waggle_start_ns(target);
+    event->target_pid = target->tgid;
+    /* SIGKILL ends all threads, whichever it is sent to. */
+    event->target_tid = to_process || number == SIGKILL ? 0 : target->pid;
+    event->target_parent_pid = target->real_parent->tgid;
+    bpf_probe_read_kernel(event->target_comm, sizeof event->target_comm, target->group_leader->comm);
+    event->signal = number;
+    /* TRACE_SIGNAL_LOSE_INFO is delivered too, without its particulars. What comes to one that ends is called
+     * ignored, and so is SIGCONT, which has done its work before the kernel looks whether it is. */
+    if (result == 1 && target->signal->flags & GROUP_EXIT)
+        event->outcome = SIGNAL_TOO_LATE;
+    else
+        event->outcome = result == 4 || (result == 1 && number == SIGCONT) ? SIGNAL_DELIVERED : result;
+    event->reserved[0] = event->reserved[1] = event->reserved[2] = 0;
+    waggle_submit(event);
+}
+
 SEC("tp_btf/signal_generate")
 int BPF_PROG(on_signal, int number, struct kernel_siginfo* info, struct task_struct* task, int group,
              int result) {
-    if ((__u32)number > 31 || !(KEPT_SIGNALS >> number & 1)) return 0;
-    /* TRACE_SIGNAL_DELIVERED or TRACE_SIGNAL_LOSE_INFO; else it was ignored, or was pending already. */
-    if (result != 0 && result != 4) return 0;
+    const __u32 bit = number - 1;
+    if (bit > 63 || !((told_signals | KEPT_SIGNALS) >> bit & 1)) return 0;
     struct task_struct* sender = bpf_get_current_task_btf();
     __u64 particulars = 0;
     bpf_probe_read_kernel(&particulars, sizeof particulars, &ctx[1]);
+    const __u32 from =
+        signal_from(particulars, number, sender->tgid == task->tgid, sender->flags & PF_EXITING);
+    if (from == SIGNAL_FROM_PROCESS && told_signals >> bit & 1)
+        send_signal(sender, task, number, group, result);
+    /* One that was ignored, or was pending already, ends nobody. */
+    if (!(KEPT_SIGNALS >> bit & 1) || (result != 0 && result != 4)) return 0;
     struct signal_key key = {waggle_start_ns(task), task->tgid, number};
     struct who_signalled who = {};
-    who.from = signal_from(particulars, sender->tgid == task->tgid);
-    if (who.from == SIGNAL_FROM_PROCESS) {
+    who.from = from;
+    if (from == SIGNAL_FROM_PROCESS) {
         struct task_struct* parent = sender->real_parent;
         who.pid = sender->tgid;
         who.start_ns = waggle_start_ns(sender);

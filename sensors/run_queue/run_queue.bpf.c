@@ -22,6 +22,8 @@ char LICENSE[] SEC("license") = "GPL";
 #define TASK_DEAD 0x80
 #define TASK_NOLOAD 0x400
 
+#define PIDTYPE_SID 3 /* enum pid_type (include/linux/pid_types.h) */
+
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 struct cfs_rq___quota {
     int throttle_count;
@@ -36,8 +38,21 @@ struct autogroup___nice {
     int nice;
 };
 struct task_group___session {
+    struct cgroup_subsys_state css;
     struct task_group___session* parent;
     struct autogroup___nice* autogroup;
+};
+struct cpumask___allowed {
+    unsigned long bits[1];
+};
+struct upid___session {
+    int nr;
+};
+struct pid___session {
+    struct upid___session numbers[1];
+};
+struct signal_struct___session {
+    struct pid___session* pids[4];
 };
 struct task_struct___scheduled {
     struct thread_info___placed thread_info;
@@ -45,7 +60,10 @@ struct task_struct___scheduled {
     int on_cpu;
     int static_prio;
     unsigned int policy;
+    unsigned int rt_priority;
     int nr_cpus_allowed;
+    struct cpumask___allowed cpus_mask;
+    struct signal_struct___session* signal;
     unsigned int in_iowait : 1;
     struct sched_entity___queued se;
     struct task_group___session* sched_task_group;
@@ -90,17 +108,24 @@ static __noinline int read_who(struct run_queue_thread* thread, struct task_stru
     thread->start_ns = BPF_CORE_READ(leader, start_boottime);
     thread->cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
     bpf_probe_read_kernel(thread->comm, sizeof thread->comm, &leader->comm);
+    bpf_probe_read_kernel(thread->name, sizeof thread->name, &task->comm);
     thread->kernel_thread = (BPF_CORE_READ(task, flags) & PF_KTHREAD) != 0;
     struct task_struct___scheduled* more = scheduled(task);
     thread->nice = BPF_CORE_READ(more, static_prio) - 120;
     thread->policy = BPF_CORE_READ(more, policy);
+    thread->priority = BPF_CORE_READ(more, rt_priority);
     thread->allowed_cpus = BPF_CORE_READ(more, nr_cpus_allowed);
+    thread->allowed = BPF_CORE_READ(more, cpus_mask.bits[0]);
+    thread->session = BPF_CORE_READ(more, signal, pids[PIDTYPE_SID], numbers[0].nr);
     /* The session's group, where the kernel divides by session: in force only below the group of all. */
     thread->group_nice = 0;
     thread->by_session = 0;
+    thread->cpu_group_id = 0;
     if (!bpf_core_field_exists(more->sched_task_group)) return 0;
     struct task_group___session* group = BPF_CORE_READ(more, sched_task_group);
-    if (!group || !bpf_core_field_exists(group->autogroup) || !BPF_CORE_READ(group, parent)) return 0;
+    if (!group) return 0;
+    thread->cpu_group_id = BPF_CORE_READ(group, css.cgroup, kn, id);
+    if (!bpf_core_field_exists(group->autogroup) || !BPF_CORE_READ(group, parent)) return 0;
     struct autogroup___nice* session = BPF_CORE_READ(group, autogroup);
     if (!session) return 0;
     thread->group_nice = BPF_CORE_READ(session, nice);
@@ -234,7 +259,17 @@ static __always_inline void leaves(struct task_struct* prev, _Bool preempted, __
         }
         move_on(thread, word, now, asleep_state(prev, state));
     }
-    if (thread->epoch != epoch) read_who(thread, prev);
+    if (thread->epoch != epoch) {
+        read_who(thread, prev);
+        return;
+    }
+    /* What a thread changes when it begins is not left for the next reading; one in real time can hold that up. */
+    struct task_struct___scheduled* more = scheduled(prev);
+    thread->nice = more->static_prio - 120;
+    thread->policy = more->policy;
+    thread->priority = more->rt_priority;
+    thread->allowed_cpus = more->nr_cpus_allowed;
+    thread->allowed = more->cpus_mask.bits[0];
 }
 
 static __always_inline void longest_wait(struct run_queue_thread* thread, __u64 wait_ns) {

@@ -8,8 +8,11 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/text.h"
@@ -22,6 +25,8 @@ namespace waggle::sensors {
 namespace {
 
 constexpr std::string_view covers_meaning = "The time this row is about: since the last reading.";
+
+constexpr std::string_view session_meaning = "Its session, by the pid of who began it.";
 
 constexpr Field wait_fields[] = {
     WAGGLE_HEADER_FIELDS(run_queue_wait_event),
@@ -100,6 +105,13 @@ constexpr Field total_fields[] = {
                 "session alone.",
                 trait_hidden),
     WAGGLE_FLAG(run_queue_total_event, kernel_thread, "A thread of the kernel itself.", trait_hidden),
+    WAGGLE_FIELD(
+        run_queue_total_event, cpu_group_id, Unit::identifier,
+        "The control group by whose weight it gets its part of the processors, by its number; 0 where not "
+        "known, and where that is its session's (by_session).",
+        trait_hidden),
+    WAGGLE_FLAG(run_queue_total_event, own, "It is waggle itself.", trait_hidden),
+    WAGGLE_FIELD(run_queue_total_event, session_id, Unit::identifier, session_meaning, trait_hidden),
     WAGGLE_FIELD(run_queue_total_event, covers_ns, Unit::nanoseconds, covers_meaning, trait_hidden),
 };
 constexpr Schema total_schema = {
@@ -123,6 +135,8 @@ constexpr Field cpu_fields[] = {
                  "How often one thread took the place of another, the idle one counted too.",
                  trait_cumulative),
     WAGGLE_FIELD(run_queue_cpu_event, waiting, Unit::count, "Threads that waited for it when it was read."),
+    WAGGLE_FLAG(run_queue_cpu_event, isolated,
+                "No thread comes to it but those that are told to run there (isolcpus).", trait_hidden),
     WAGGLE_FIELD(
         run_queue_cpu_event, covers_ns, Unit::nanoseconds,
         "The time this row is about: since the last reading. busy_ns / covers_ns is the share of time busy."),
@@ -133,26 +147,47 @@ constexpr Schema cpu_schema = {"run_queue_cpu",
                                "A processor since the last reading: how busy it was, and who waited for it.",
                                sizeof(run_queue_cpu_event), cpu_fields, false};
 
-constexpr Field pinned_fields[] = {
-    WAGGLE_UNFILTERED_HEADER_FIELDS(run_queue_pinned_event),
-    WAGGLE_FIELD(run_queue_pinned_event, cpu, Unit::identifier, "The processor by its number.", trait_key),
-    WAGGLE_FIELD(run_queue_pinned_event, threads, Unit::count, "How many such threads ran or waited."),
-    WAGGLE_FIELD(run_queue_pinned_event, run_ns, Unit::nanoseconds, "Time they had it, summed.",
+constexpr Field thread_fields[] = {
+    WAGGLE_UNFILTERED_HEADER_FIELDS(run_queue_thread_event),
+    WAGGLE_FIELD(run_queue_thread_event, name, Unit::none, "The thread's own name; comm is the process's."),
+    WAGGLE_FIELD(run_queue_thread_event, cpu, Unit::identifier,
+                 "The processor it had or waited for, where `stayed` is 1; else the last one.", trait_key),
+    WAGGLE_FIELD(run_queue_thread_event, run_ns, Unit::nanoseconds, "Time it had a processor.",
                  trait_cumulative),
-    WAGGLE_FIELD(run_queue_pinned_event, wait_ns, Unit::nanoseconds, "Time they waited for it, summed.",
-                 trait_cumulative),
-    WAGGLE_FIELD(run_queue_pinned_event, covers_ns, Unit::nanoseconds, covers_meaning, trait_hidden),
+    WAGGLE_FIELD(run_queue_thread_event, wait_ns, Unit::nanoseconds,
+                 "Time it was ready to run and waited for one.", trait_cumulative),
+    WAGGLE_FIELD(run_queue_thread_event, waits, Unit::count, "Waits that ended.", trait_cumulative),
+    WAGGLE_FIELD(run_queue_thread_event, policy, Unit::none,
+                 "How it is scheduled: OTHER (as usual), FIFO and RR (real time), BATCH, IDLE, DEADLINE.",
+                 trait_none, "sched_policy"),
+    WAGGLE_FIELD(run_queue_thread_event, priority, Unit::none,
+                 "Its priority, 1 to 99, where it is real-time (FIFO, RR); else 0."),
+    WAGGLE_FIELD(run_queue_thread_event, nice, Unit::none,
+                 "Its nice value or, where the kernel divides by session and that is higher, its session's.",
+                 trait_hidden),
+    WAGGLE_FIELD(run_queue_thread_event, cpus, Unit::none,
+                 "The processors it may run on (\"0-3\"); empty where not known: they are more than 64, or "
+                 "their list is long."),
+    WAGGLE_FIELD(run_queue_thread_event, allowed, Unit::none,
+                 "The same, a bit for each processor, where `cpus` is known.", trait_hidden),
+    WAGGLE_FIELD(run_queue_thread_event, allowed_cpus, Unit::none, "How many they are.", trait_hidden),
+    WAGGLE_FLAG(run_queue_thread_event, stayed,
+                "It was not moved to another processor in this time, so all of it was at `cpu`.",
+                trait_hidden),
+    WAGGLE_FLAG(run_queue_thread_event, kernel_thread, "A thread of the kernel itself.", trait_hidden),
+    WAGGLE_FIELD(run_queue_thread_event, session_id, Unit::identifier, session_meaning, trait_hidden),
+    WAGGLE_FIELD(run_queue_thread_event, covers_ns, Unit::nanoseconds, covers_meaning, trait_hidden),
 };
-constexpr Schema pinned_schema = {
-    "run_queue_pinned",
-    "The threads of one process that may run on one processor alone, since the last "
-    "reading; not those of the kernel.",
-    sizeof(run_queue_pinned_event), pinned_fields, true};
+constexpr Schema thread_schema = {"run_queue_thread",
+                                  "What a thread did since the last reading, of those that are real-time or "
+                                  "may run on some processors alone and ran or waited 1 % "
+                                  "of the time, and of those that waited 5 %.",
+                                  sizeof(run_queue_thread_event), thread_fields, true};
 
 constexpr auto all_schemas = schemas_by_kind({{RUN_QUEUE_WAIT, &wait_schema},
                                               {RUN_QUEUE_TOTAL, &total_schema},
                                               {RUN_QUEUE_CPU, &cpu_schema},
-                                              {RUN_QUEUE_PINNED, &pinned_schema}});
+                                              {RUN_QUEUE_THREAD, &thread_schema}});
 
 constexpr SourceOption least_option = {
     "run-queue-least", OptionType::duration, "TIME",
@@ -235,6 +270,18 @@ class SharedArray {
     std::size_t bytes_ = 0;
 };
 
+std::vector<int> isolated_processors() {
+    const Result<std::string> list = read_file("/sys/devices/system/cpu/isolated", 4096);
+    return list && !trim(*list).empty() ? numbers_of_list(*list) : std::vector<int>{};
+}
+
+// As the host numbers it, where /proc is the host's; 0 where there is none.
+std::uint32_t own_pid() {
+    std::error_code none;
+    const std::string name = std::filesystem::read_symlink("/proc/self", none).string();
+    return static_cast<std::uint32_t>(std::atoi(name.c_str()));
+}
+
 class RunQueue final : public ProbedRunning {
   public:
     static Result<std::unique_ptr<Running>> start(const StartOptions& options, Names& names) {
@@ -288,7 +335,9 @@ class RunQueue final : public ProbedRunning {
         const std::uint64_t began_ns = SystemClock().monotonic_ns();
         **watching = 1;
         read_present_threads();
-        reader_ = std::make_unique<SchedulerReader>(threads_.values(), processors_.values(), began_ns);
+        reader_ = std::make_unique<SchedulerReader>(
+            threads_.values(), processors_.values(),
+            SchedulerReader::Machine{began_ns, isolated_processors(), own_pid()});
         return {};
     }
 

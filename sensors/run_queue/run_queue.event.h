@@ -12,7 +12,7 @@ enum run_queue_kind {
     RUN_QUEUE_WAIT = 0,
     RUN_QUEUE_TOTAL = 1,
     RUN_QUEUE_CPU = 2,
-    RUN_QUEUE_PINNED = 3,
+    RUN_QUEUE_THREAD = 3,
 };
 
 /* Waits are counted from 256 ns to 17 s. */
@@ -62,6 +62,11 @@ struct run_queue_thread {
     __u8 by_session;
     __u8 reserved;
     char comm[WAGGLE_COMM_LEN]; /* of the process's first thread */
+    char name[WAGGLE_COMM_LEN]; /* the thread's own */
+    __u64 allowed;      /* the processors it may run on, a bit for each; of more than 64 the first 64 */
+    __u32 priority;     /* real-time: 1 to 99; else 0 */
+    __u32 session;      /* by the pid of who began it */
+    __u64 cpu_group_id; /* the control group whose weight counts; 0 where that is its session's */
 };
 
 #define RUN_QUEUE_WAYS 4
@@ -93,6 +98,9 @@ struct run_queue_wait_event {
     __u8 reserved[7];
 };
 
+/* A list of processors as the kernel writes it ("0-3,8"), with the 0 at its end. */
+#define RUN_QUEUE_LIST 48
+
 /* Kind 1: one process since the last reading. */
 struct run_queue_total_event {
     struct waggle_event header;
@@ -111,12 +119,15 @@ struct run_queue_total_event {
     __u64 uninterruptible_ns;
     __u64 stopped_ns;
     __u64 unseen_ns;
+    __u64 cpu_group_id;
     __u32 threads;
     __s32 nice;
     __u32 policy;
+    __u32 session_id;
     __u8 kernel_thread;
     __u8 by_session;
-    __u8 reserved[2];
+    __u8 own; /* waggle itself */
+    __u8 reserved[5];
 };
 
 /* Kind 2: one processor since the last reading. */
@@ -124,6 +135,8 @@ struct run_queue_cpu_event {
     struct waggle_event header; /* no process: pid is 0 */
     __u32 cpu;
     __u32 waiting;
+    __u8 isolated;
+    __u8 reserved[7];
     __u64 covers_ns;
     __u64 busy_ns;
     __u64 queue_ns;
@@ -132,23 +145,34 @@ struct run_queue_cpu_event {
     struct waggle_histogram wait_histogram;
 };
 
-/* Kind 3: the threads of one process that may run on one processor alone. */
-struct run_queue_pinned_event {
-    struct waggle_event header;
-    __u32 cpu;
-    __u32 threads;
+/* Kind 3: one thread since the last reading, of those that are scheduled in a special way, or waited long. */
+struct run_queue_thread_event {
+    struct waggle_event header; /* comm is that of the process */
+    char name[WAGGLE_COMM_LEN];
+    char cpus[RUN_QUEUE_LIST];
+    __s64 allowed;
     __u64 covers_ns;
     __u64 run_ns;
+    __u64 waits;
     __u64 wait_ns;
+    __u32 cpu;
+    __u32 allowed_cpus;
+    __u32 policy;
+    __u32 priority;
+    __s32 nice;
+    __u32 session_id;
+    __u8 stayed;
+    __u8 kernel_thread;
+    __u8 reserved[6];
 };
 
 #ifdef __cplusplus
 static_assert(RUN_QUEUE_SLOTS == 369);
-static_assert(sizeof(run_queue_thread) == 216);
-static_assert(sizeof(run_queue_bucket) == 16 + 4 * 216);
+static_assert(sizeof(run_queue_thread) == 256);
+static_assert(sizeof(run_queue_bucket) == 16 + 4 * 256);
 static_assert(sizeof(run_queue_processor) == 56 + 4 * 369 + 4);
 static_assert(sizeof(run_queue_wait_event) == 96);
-static_assert(sizeof(run_queue_total_event) == 56 + 15 * 8 + 16);
-static_assert(sizeof(run_queue_cpu_event) == 56 + 8 + 5 * 8 + 8);
-static_assert(sizeof(run_queue_pinned_event) == 56 + 8 + 3 * 8);
+static_assert(sizeof(run_queue_total_event) == 56 + 16 * 8 + 24);
+static_assert(sizeof(run_queue_cpu_event) == 56 + 16 + 5 * 8 + 8);
+static_assert(sizeof(run_queue_thread_event) == 56 + 16 + RUN_QUEUE_LIST + 5 * 8 + 6 * 4 + 8);
 #endif

@@ -94,6 +94,12 @@ class Child {
     struct Schedstat {
         std::uint64_t run_ns = 0, wait_ns = 0, times = 0;
     };
+    // As the kernel counts it.
+    std::uint64_t migrations() const {
+        const std::string text = read("/sched");
+        const std::size_t at = text.find("nr_migrations");
+        return at == std::string::npos ? 0 : std::stoull(text.substr(text.find(':', at) + 1));
+    }
     Schedstat schedstat() const {
         std::istringstream text(read("/schedstat"));
         Schedstat stat;
@@ -143,9 +149,9 @@ class RunQueueKernel : public testing::Test {
                     cpus_[one.cpu].queue_ns += one.queue_ns;
                     cpus_[one.cpu].covers_ns += one.covers_ns;
                 }
-                if (row->schema().name == "run_queue_pinned") {
-                    const auto one = row->as<run_queue_pinned_event>();
-                    pinned_[one.header.pid].insert(one.cpu);
+                if (row->schema().name == "run_queue_thread") {
+                    const auto one = row->as<run_queue_thread_event>();
+                    threads_[one.header.tid] = one;
                 }
             }
         });
@@ -167,6 +173,7 @@ class RunQueueKernel : public testing::Test {
         all.stopped_ns += one.stopped_ns;
         all.unseen_ns += one.unseen_ns;
         all.nice = one.nice;
+        all.session_id = one.session_id;
         all.longest_wait_ns = std::max(all.longest_wait_ns, one.longest_wait_ns);
     }
     void expect_no_loss() {
@@ -177,15 +184,15 @@ class RunQueueKernel : public testing::Test {
     std::unique_ptr<Running> sensor_;
     std::map<std::uint32_t, run_queue_total_event> totals_;
     std::map<std::uint32_t, run_queue_cpu_event> cpus_;
-    std::map<std::uint32_t, std::set<std::uint32_t>> pinned_;
+    std::map<std::uint32_t, run_queue_thread_event> threads_;
 };
 
 // Between the kernel's look at its clock and ours lie some hundred instructions, of which an emulated machine runs few.
 const bool emulated = std::getenv("WAGGLE_VM") != nullptr;
 const std::uint64_t border_ns = emulated ? 10'000'000 : 1'000'000;
 // Such a look is taken at each switch; and what interrupts take of a thread's time, much where they are emulated, is ours
-// to count and not the kernel's.
-const std::uint64_t switch_ns = emulated ? 500'000 : 0;
+// to count and not the kernel's. A busy host takes a virtual machine's processor away in between.
+const std::uint64_t switch_ns = emulated ? 500'000 : 50'000;
 
 void expect_near(std::uint64_t told, std::uint64_t truth, std::uint64_t slack_ns, const char* what) {
     const double far = static_cast<double>(told > truth ? told - truth : truth - told);
@@ -234,7 +241,9 @@ TEST_F(RunQueueKernel, time_on_and_waiting_for_a_processor_and_all_switches_are_
         expect_within(told.voluntary, child->status("voluntary_ctxt_switches"), left_out, "voluntary");
         expect_within(told.involuntary, child->status("nonvoluntary_ctxt_switches"), left_out, "involuntary");
         EXPECT_GE(told.longest_wait_ns, told.wait_ns / std::max<__u64>(told.waits, 1));
-        EXPECT_TRUE(pinned_[child->pid()].contains(0));
+        const run_queue_thread_event& thread = threads_[child->pid()];
+        EXPECT_STREQ(thread.cpus, "0");
+        EXPECT_EQ(thread.session_id, static_cast<std::uint32_t>(::getsid(0)));
     }
     expect_no_loss();
 }
@@ -268,6 +277,25 @@ TEST_F(RunQueueKernel, one_that_runs_on_and_on_is_counted_at_every_reading) {
     EXPECT_GE(at_once, 2);
 }
 
+TEST_F(RunQueueKernel, a_real_time_thread_has_its_policy_and_priority) {
+    start();
+    const Child child([] {
+        pin(0);
+        sched_param priority{};
+        priority.sched_priority = 7;
+        if (::sched_setscheduler(0, SCHED_RR, &priority) == 0) work(100'000'000);
+    });
+    child.begin();
+    // Without a reading meanwhile: such a thread can keep the reader off the processor from its beginning to its end.
+    ASSERT_TRUE(until([&] { return child.is_done(); }));
+    read();
+    const run_queue_thread_event& told = threads_[child.pid()];
+    EXPECT_EQ(told.policy, static_cast<unsigned>(SCHED_RR));
+    EXPECT_EQ(told.priority, 7u);
+    EXPECT_EQ(told.cpu, 0u);
+    EXPECT_EQ(totals_[child.pid()].session_id, static_cast<std::uint32_t>(::getsid(0)));
+}
+
 TEST_F(RunQueueKernel, why_a_thread_is_not_on_a_processor_is_told_apart) {
     start();
     const Child sleeper([] { ::usleep(300'000); });
@@ -295,7 +323,8 @@ TEST_F(RunQueueKernel, why_a_thread_is_not_on_a_processor_is_told_apart) {
     EXPECT_GE(totals_[sleeper.pid()].sleep_ns, 300'000'000u);
     EXPECT_LT(totals_[sleeper.pid()].uninterruptible_ns, 300'000'000u);
     EXPECT_EQ(totals_[sleeper.pid()].stopped_ns, 0u);
-    EXPECT_GE(totals_[parent.pid()].uninterruptible_ns, 300'000'000u);
+    // The child can begin its pause before its parent is off the processor.
+    EXPECT_GE(totals_[parent.pid()].uninterruptible_ns + border_ns, 300'000'000u);
     EXPECT_GE(totals_[stopped.pid()].stopped_ns, 300'000'000u);
     EXPECT_EQ(totals_[stopped.pid()].uninterruptible_ns, 0u);
 }
@@ -311,9 +340,11 @@ TEST_F(RunQueueKernel, every_move_to_another_processor_is_counted) {
     mover.begin();
     ASSERT_TRUE(mover.wait_until_done());
     read();
-    // The first pin() moves it or not, as it happens.
-    EXPECT_GE(totals_[mover.pid()].migrations, 20u);
-    EXPECT_LE(totals_[mover.pid()].migrations, 22u) << "made and woken it can be moved once each";
+    // Of 20 at least; the kernel moves it besides, as it likes, and counts all of them. An event can be left out.
+    const std::uint64_t counted = mover.migrations();
+    EXPECT_GE(counted, 20u);
+    EXPECT_LE(totals_[mover.pid()].migrations, counted);
+    EXPECT_GE(totals_[mover.pid()].migrations + 1, counted);
 }
 
 TEST_F(RunQueueKernel, programs_that_come_and_go_between_two_readings_have_their_rows_and_names) {

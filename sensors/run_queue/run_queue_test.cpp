@@ -38,7 +38,7 @@ class SchedulerReaderTest : public testing::Test {
     void read(std::uint64_t now_ns) {
         totals_.clear();
         cpus_.clear();
-        pinned_.clear();
+        threads_.clear();
         reader_.read(now_ns, epoch_++, [&](std::span<const Bytes> records) {
             for (const Bytes record : records) {
                 const Result<Row> row = run_queue_source.read(record);
@@ -47,19 +47,19 @@ class SchedulerReaderTest : public testing::Test {
                     totals_[static_cast<std::uint32_t>(row->u64("pid"))] = row->as<run_queue_total_event>();
                 if (row->schema().name == "run_queue_cpu")
                     cpus_[static_cast<std::uint32_t>(row->u64("cpu"))] = row->as<run_queue_cpu_event>();
-                if (row->schema().name == "run_queue_pinned")
-                    pinned_.push_back(row->as<run_queue_pinned_event>());
+                if (row->schema().name == "run_queue_thread")
+                    threads_[static_cast<std::uint32_t>(row->u64("tid"))] = row->as<run_queue_thread_event>();
             }
         });
     }
 
     std::vector<run_queue_bucket> buckets_;
     std::vector<run_queue_processor> processors_;
-    SchedulerReader reader_{buckets_, processors_, 0};
+    SchedulerReader reader_{buckets_, processors_, {0, {1}, 7}};
     std::uint32_t epoch_ = 1;
     std::map<std::uint32_t, run_queue_total_event> totals_;
     std::map<std::uint32_t, run_queue_cpu_event> cpus_;
-    std::vector<run_queue_pinned_event> pinned_;
+    std::map<std::uint32_t, run_queue_thread_event> threads_;
 };
 
 TEST_F(SchedulerReaderTest, a_thread_that_never_leaves_its_processor_runs_in_every_reading) {
@@ -180,19 +180,90 @@ TEST_F(SchedulerReaderTest, a_session_that_yields_makes_its_processes_yield) {
     EXPECT_EQ(totals_[5].nice, 19);
 }
 
-TEST_F(SchedulerReaderTest, a_thread_that_may_run_on_one_processor_alone_has_a_row_there) {
+TEST_F(SchedulerReaderTest, a_thread_that_may_run_on_some_processors_alone_has_a_row) {
+    processors_[0].word = processors_[1].word = word(8, 2);
     run_queue_thread& one = thread(5, 5);
     one.word = word(600 * ms, RUN_QUEUE_WAITS);
     one.allowed_cpus = 1;
+    one.allowed = 2;
     one.cpu = 1;
+    one.session = 4;
     run_queue_thread& kernel = thread(6, 6);
     kernel.word = word(600 * ms, RUN_QUEUE_RUNS);
     kernel.allowed_cpus = 1;
     kernel.kernel_thread = 1;
+    thread(8, 8).word = word(900 * ms, RUN_QUEUE_RUNS);
     read(1000 * ms);
-    ASSERT_EQ(pinned_.size(), 1u);
-    EXPECT_EQ(pinned_[0].cpu, 1u);
-    EXPECT_EQ(pinned_[0].wait_ns, 400 * ms);
+    ASSERT_EQ(threads_.size(), 1u) << "not the kernel's own, not who may run everywhere";
+    EXPECT_EQ(threads_[5].cpu, 1u);
+    EXPECT_EQ(threads_[5].wait_ns, 400 * ms);
+    EXPECT_STREQ(threads_[5].cpus, "1");
+    EXPECT_EQ(threads_[5].allowed, 2);
+    EXPECT_EQ(threads_[5].session_id, 4u);
+    EXPECT_EQ(threads_[5].stayed, 1u);
+    one.migrations = 1;
+    read(2000 * ms);
+    EXPECT_EQ(threads_[5].stayed, 0u);
+    EXPECT_EQ(threads_[5].wait_ns, 1000 * ms);
+}
+
+TEST_F(SchedulerReaderTest, a_list_of_processors_that_is_not_whole_is_not_told) {
+    processors_.resize(100);
+    SchedulerReader reader(buckets_, processors_, {});
+    for (run_queue_processor& one : processors_) one.word = word(8, 2);
+    run_queue_thread& some = thread(5, 5);
+    some.word = word(8, RUN_QUEUE_RUNS);
+    some.allowed = 0xf8000000000f000d;
+    some.allowed_cpus = 12;
+    run_queue_thread& beyond = thread(6, 6);
+    beyond.word = word(8, RUN_QUEUE_RUNS);
+    beyond.allowed = 3;
+    beyond.allowed_cpus = 3;
+    std::map<std::uint64_t, std::string> lists;
+    reader.read(1000 * ms, 1, [&](std::span<const Bytes> records) {
+        for (const Bytes record : records) {
+            const Result<Row> row = run_queue_source.read(record);
+            ASSERT_TRUE(row) << row.error().message;
+            if (row->schema().name == "run_queue_thread")
+                lists[row->u64("tid")] = row->as<run_queue_thread_event>().cpus;
+        }
+    });
+    EXPECT_EQ(lists[5], "0,2-3,16-19,59-63");
+    EXPECT_EQ(lists[6], "");
+}
+
+TEST_F(SchedulerReaderTest, real_time_threads_and_who_waits_long_have_rows) {
+    processors_[0].word = processors_[1].word = word(8, 2);
+    run_queue_thread& fifo = thread(5, 5);
+    fifo.policy = 1;
+    fifo.priority = 50;
+    fifo.word = word(980 * ms, RUN_QUEUE_RUNS);
+    run_queue_thread& seldom = thread(6, 6);
+    seldom.policy = 2;
+    seldom.state_ns[RUN_QUEUE_RUNS] = 9 * ms;
+    seldom.word = word(900 * ms, RUN_QUEUE_SLEEPS);
+    run_queue_thread& waits = thread(8, 8);
+    waits.state_ns[RUN_QUEUE_WAITS] = 50 * ms;
+    waits.word = word(900 * ms, RUN_QUEUE_RUNS);
+    run_queue_thread& less = thread(9, 9);
+    less.state_ns[RUN_QUEUE_WAITS] = 49 * ms;
+    less.word = word(900 * ms, RUN_QUEUE_RUNS);
+    read(1000 * ms);
+    ASSERT_EQ(threads_.size(), 2u);
+    EXPECT_EQ(threads_[5].run_ns, 20 * ms);
+    EXPECT_EQ(threads_[5].priority, 50u);
+    EXPECT_EQ(threads_[8].wait_ns, 50 * ms);
+}
+
+TEST_F(SchedulerReaderTest, waggle_itself_and_isolated_processors_are_marked) {
+    processors_[0].word = processors_[1].word = word(8, 2);
+    thread(5, 5).word = word(100 * ms, RUN_QUEUE_RUNS);
+    thread(7, 7).word = word(100 * ms, RUN_QUEUE_RUNS);
+    read(1000 * ms);
+    EXPECT_EQ(totals_[5].own, 0u);
+    EXPECT_EQ(totals_[7].own, 1u);
+    EXPECT_EQ(cpus_[0].isolated, 0u);
+    EXPECT_EQ(cpus_[1].isolated, 1u);
 }
 
 TEST(RunQueue, refuses_a_truncated_event) {

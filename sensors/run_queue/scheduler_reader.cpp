@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sensors/run_queue/scheduler_reader.h"
 
+#include <fmt/format.h>
+#include <sched.h>
+
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstring>
+#include <string>
 
 namespace waggle::sensors {
 namespace {
@@ -22,22 +27,43 @@ std::uint64_t added(std::uint64_t& before, std::uint64_t now) {
     return more;
 }
 
+// "0-3,8", as the kernel writes it.
+std::string list_of_mask(std::uint64_t mask) {
+    std::string list;
+    for (int first = 0; first < 64; ++first) {
+        if (!(mask >> first & 1)) continue;
+        int last = first;
+        while (last < 63 && mask >> (last + 1) & 1) ++last;
+        list += fmt::format("{}{}", list.empty() ? "" : ",", first);
+        if (last > first) list += fmt::format("-{}", last);
+        first = last;
+    }
+    return list;
+}
+
 }  // namespace
 
 SchedulerReader::SchedulerReader(std::span<run_queue_bucket> buckets,
-                                 std::span<run_queue_processor> processors, std::uint64_t began_ns)
+                                 std::span<run_queue_processor> processors, const Machine& machine)
     : buckets_(buckets),
       processors_(processors),
-      last_ns_(began_ns),
+      last_ns_(machine.began_ns),
+      own_pid_(machine.own_pid),
+      isolated_(processors.size()),
       seen_processors_(processors.size()),
       packer_(RUN_QUEUE_CPU,
-              {WAGGLE_HISTOGRAM_PLACE(CpuValue, slots, row.wait_histogram, RUN_QUEUE_UNIT, RUN_QUEUE_END)}) {}
+              {WAGGLE_HISTOGRAM_PLACE(CpuValue, slots, row.wait_histogram, RUN_QUEUE_UNIT, RUN_QUEUE_END)}) {
+    for (const int cpu : machine.isolated)
+        if (static_cast<std::size_t>(cpu) < isolated_.size()) isolated_[static_cast<std::size_t>(cpu)] = true;
+}
 
 void SchedulerReader::read(std::uint64_t now_ns, std::uint32_t epoch, const RecordSink& sink) {
     now_ns_ = now_ns;
     epoch_ = epoch;
     waiting_now_ns_.assign(processors_.size(), 0);
     waiting_.assign(processors_.size(), 0);
+    known_processors_ = static_cast<std::uint32_t>(std::ranges::count_if(
+        processors_, [](const run_queue_processor& one) { return shared(one.word) != 0; }));
     for (std::size_t at = 0; at < buckets_.size(); ++at)
         for (std::uint32_t way = 0; way < RUN_QUEUE_WAYS; ++way) {
             const std::uint32_t tid =
@@ -94,6 +120,7 @@ void SchedulerReader::read_thread(std::uint32_t tid, const run_queue_thread& thr
     more.involuntary = added(seen.counters.involuntary, copy.involuntary);
     more.migrations = added(seen.counters.migrations, copy.migrations);
     count(copy, more, longest);
+    add_thread(tid, copy, more);
 }
 
 void SchedulerReader::count(const run_queue_thread& thread, const Counters& more, std::uint64_t longest_ns) {
@@ -125,18 +152,52 @@ void SchedulerReader::count(const run_queue_thread& thread, const Counters& more
         row.policy = thread.policy;
     }
     row.kernel_thread = thread.kernel_thread;
+    row.session_id = thread.session;
+    row.cpu_group_id = thread.by_session ? 0 : thread.cpu_group_id;
+    row.own = own_pid_ != 0 && thread.pid == own_pid_;
     row.header.pid = thread.pid;
     row.header.tid = thread.pid;
     row.header.start_ns = thread.start_ns;
     row.header.cgroup_id = thread.cgroup_id;
     std::memcpy(row.header.comm, thread.comm, sizeof row.header.comm);
-    if (thread.allowed_cpus != 1 || thread.kernel_thread || active_ns == 0) return;
-    run_queue_pinned_event& pinned = pinned_[{key, thread.cpu}];
-    pinned.header = row.header;
-    pinned.cpu = thread.cpu;
-    pinned.threads++;
-    pinned.run_ns += more.state_ns[RUN_QUEUE_RUNS];
-    pinned.wait_ns += more.state_ns[RUN_QUEUE_WAITS];
+}
+
+void SchedulerReader::add_thread(std::uint32_t tid, const run_queue_thread& thread, const Counters& more) {
+    const std::uint64_t run_ns = more.state_ns[RUN_QUEUE_RUNS], wait_ns = more.state_ns[RUN_QUEUE_WAITS];
+    const std::uint64_t covers_ns = now_ns_ - last_ns_;
+    const bool real_time = thread.policy == SCHED_FIFO || thread.policy == SCHED_RR;
+    const bool bound = !thread.kernel_thread && thread.allowed_cpus < known_processors_;
+    const bool told = real_time || bound ? run_ns + wait_ns >= covers_ns / 100 : wait_ns >= covers_ns / 20;
+    if (!told || run_ns + wait_ns == 0) return;
+    run_queue_thread_event& row = threads_.emplace_back();
+    row.header.kind = RUN_QUEUE_THREAD;
+    row.header.size = sizeof row;
+    row.header.time_ns = now_ns_;
+    row.header.pid = thread.pid;
+    row.header.tid = tid;
+    row.header.start_ns = thread.start_ns;
+    row.header.cgroup_id = thread.cgroup_id;
+    std::memcpy(row.header.comm, thread.comm, sizeof row.header.comm);
+    std::memcpy(row.name, thread.name, sizeof row.name);
+    row.covers_ns = covers_ns;
+    row.run_ns = run_ns;
+    row.waits = more.waits;
+    row.wait_ns = wait_ns;
+    row.cpu = thread.cpu;
+    row.allowed_cpus = thread.allowed_cpus;
+    row.policy = thread.policy;
+    row.priority = real_time ? thread.priority : 0;
+    row.nice = std::max(thread.nice, thread.group_nice);
+    row.session_id = thread.session;
+    row.stayed = more.migrations == 0;
+    row.kernel_thread = thread.kernel_thread;
+    // Of processors beyond the mask it is not known which they are.
+    if (static_cast<std::uint32_t>(std::popcount(std::uint64_t{thread.allowed})) != thread.allowed_cpus)
+        return;
+    const std::string list = list_of_mask(thread.allowed);
+    if (list.size() >= sizeof row.cpus) return;
+    row.allowed = static_cast<__s64>(thread.allowed);
+    list.copy(row.cpus, list.size());
 }
 
 void SchedulerReader::hand_out_processes(const RecordSink& sink) {
@@ -168,15 +229,9 @@ void SchedulerReader::hand_out_processes(const RecordSink& sink) {
         ++at;
     }
     for (const run_queue_total_event& row : rows) records.push_back(bytes_of(row));
-    for (auto& [key, row] : pinned_) {
-        row.header.kind = RUN_QUEUE_PINNED;
-        row.header.size = sizeof row;
-        row.header.time_ns = now_ns_;
-        row.covers_ns = now_ns_ - last_ns_;
-        records.push_back(bytes_of(row));
-    }
+    for (const run_queue_thread_event& row : threads_) records.push_back(bytes_of(row));
     if (!records.empty()) sink(records);
-    pinned_.clear();
+    threads_.clear();
 }
 
 void SchedulerReader::hand_out_processors(const RecordSink& sink) {
@@ -201,6 +256,7 @@ void SchedulerReader::hand_out_processors(const RecordSink& sink) {
         row.header.time_ns = now_ns_;
         row.cpu = cpu;
         row.waiting = waiting_[cpu];
+        row.isolated = isolated_[cpu];
         row.covers_ns = now_ns_ - last_ns_;
         row.busy_ns = added(seen.busy_ns, std::min<std::uint64_t>(busy, seen.busy_ns + row.covers_ns));
         row.queue_ns = added(seen.queue_ns, shared(processor.queue_ns) + waiting_now_ns_[cpu]);

@@ -20,9 +20,14 @@ namespace waggle::sensors {
 
 class SchedulerReader {
   public:
-    // `began_ns` is when the watching began.
+    // What is read once: when the watching began, which processors get no thread of themselves (isolcpus), and waggle's pid.
+    struct Machine {
+        std::uint64_t began_ns = 0;
+        std::vector<int> isolated;
+        std::uint32_t own_pid = 0;
+    };
     SchedulerReader(std::span<run_queue_bucket> buckets, std::span<run_queue_processor> processors,
-                    std::uint64_t began_ns);
+                    const Machine& machine);
 
     // `epoch` is the one that has just ended. Frees the entries of threads that have.
     void read(std::uint64_t now_ns, std::uint32_t epoch, const RecordSink& sink);
@@ -55,16 +60,18 @@ class SchedulerReader {
 
     void read_thread(std::uint32_t tid, const run_queue_thread& thread, Seen& seen);
     void count(const run_queue_thread& thread, const Counters& added, std::uint64_t longest_ns);
+    void add_thread(std::uint32_t tid, const run_queue_thread& thread, const Counters& added);
     void hand_out_processes(const RecordSink& sink);
     void hand_out_processors(const RecordSink& sink);
 
     std::span<run_queue_bucket> buckets_;
     std::span<run_queue_processor> processors_;
     std::uint64_t now_ns_ = 0, last_ns_ = 0;
-    std::uint32_t epoch_ = 0;
+    std::uint32_t epoch_ = 0, own_pid_ = 0, known_processors_ = 0;
+    std::vector<bool> isolated_;                    // by processor
     std::unordered_map<std::uint32_t, Seen> seen_;  // by the place in the table
     std::map<ProcessKey, Process> processes_;
-    std::map<std::pair<ProcessKey, std::uint32_t>, run_queue_pinned_event> pinned_;
+    std::vector<run_queue_thread_event> threads_;
     std::vector<SeenProcessor> seen_processors_;
     std::vector<std::uint64_t> waiting_now_ns_;  // by processor: of waits that go on, in its queue
     std::vector<std::uint32_t> waiting_;

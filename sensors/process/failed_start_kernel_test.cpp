@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// Programs that cannot be started, each in its own way, by fork and by posix_spawn.
+#include <gtest/gtest.h>
+#include <spawn.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+#include <vector>
+
+#include "sensing/testing/drain_whole.h"
+#include "sensors/process/process.h"
+
+namespace waggle::sensors {
+namespace {
+
+struct Told {
+    std::uint32_t pid;
+    std::string path, error, reason, obstacle;
+    bool executed, same_root;
+    std::uint64_t user;
+};
+
+// What was told of the children of this test.
+std::vector<Told> failures(Running& sensor, const Names& names) {
+    std::vector<Told> out;
+    drain_whole(sensor, [&](std::span<const Bytes> records) {
+        for (const Bytes record : records) {
+            const Result<Row> row = sensor.read(record);
+            ASSERT_TRUE(row) << row.error().message;
+            if (std::string_view(row->schema().name) != "process_exec_failure" ||
+                row->u64("parent_pid") != static_cast<std::uint32_t>(::getpid()))
+                continue;
+            out.push_back({static_cast<std::uint32_t>(row->u64("pid")), std::string(row->text("path")),
+                           std::string(names.find("errno", row->u64("error"))),
+                           std::string(row->text("reason")), std::string(row->text("obstacle")),
+                           row->u64("executed") != 0, row->u64("same_root") != 0, row->u64("user")});
+        }
+    });
+    return out;
+}
+
+pid_t try_to_start(std::string path) {
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+        char* argv[] = {path.data(), nullptr};
+        ::execv(path.c_str(), argv);
+        ::_exit(126);
+    }
+    int status = 0;
+    EXPECT_EQ(::waitpid(pid, &status, 0), pid);
+    return pid;
+}
+
+TEST(FailedStartKernel, each_gives_a_row_with_what_stood_in_the_way_and_a_good_start_none) {
+    Names names;
+    auto sensor = process_source.start({}, names);
+    ASSERT_TRUE(sensor) << sensor.error().message;
+    const auto hooks = (*sensor)->hooks();
+    const auto hook = std::ranges::find(hooks, "failed exec", &HookUse::moment);
+    ASSERT_NE(hook, hooks.end());
+    ASSERT_FALSE(hook->hook.empty()) << hook->reason;
+    char directory[] = "/tmp/waggle-start.XXXXXX";
+    ASSERT_NE(::mkdtemp(directory), nullptr);
+    const std::string plain = std::string(directory) + "/plain", script = std::string(directory) + "/script";
+    std::ofstream(plain) << "#!/bin/sh\n";
+    std::ofstream(script) << "#!/nowhere/at/all -x\n";
+    ::chmod(script.c_str(), 0755);
+
+    const std::vector<Told> wanted = {
+        {0, plain, "EACCES", "not_executable", plain, false, true, ::geteuid()},
+        {0, script, "ENOENT", "no_interpreter", "/nowhere/at/all", false, true, ::geteuid()},
+        {0, "/nowhere/program", "ENOENT", "no_directory", "/nowhere", false, true, ::geteuid()},
+        {0, "/proc", "EACCES", "is_directory", "/proc", false, true, ::geteuid()}};
+    for (const Told& each : wanted) {
+        const auto pid = static_cast<std::uint32_t>(try_to_start(each.path));
+        const std::vector<Told> told = failures(**sensor, names);
+        ASSERT_EQ(told.size(), 1u) << each.path;
+        EXPECT_EQ(told[0].pid, pid);
+        EXPECT_EQ(told[0].path, each.path);
+        EXPECT_EQ(told[0].error, each.error);
+        EXPECT_EQ(told[0].reason, each.reason);
+        EXPECT_EQ(told[0].obstacle, each.obstacle);
+        EXPECT_EQ(told[0].executed, each.executed);
+        EXPECT_EQ(told[0].same_root, each.same_root);
+        EXPECT_EQ(told[0].user, each.user);
+    }
+    // Its child has this process's memory until it becomes a program.
+    std::string missing = "/nowhere/at/all", good = "/bin/true";
+    char* argv[] = {missing.data(), nullptr};
+    pid_t spawned = 0;
+    EXPECT_EQ(::posix_spawn(&spawned, missing.c_str(), nullptr, nullptr, argv, environ), ENOENT);
+    argv[0] = good.data();
+    ASSERT_EQ(::posix_spawn(&spawned, good.c_str(), nullptr, nullptr, argv, environ), 0);
+    EXPECT_EQ(::waitpid(spawned, nullptr, 0), spawned);
+    const std::vector<Told> told = failures(**sensor, names);
+    ASSERT_EQ(told.size(), 1u);
+    EXPECT_EQ(told[0].path, missing);
+    for (const Loss& loss : (*sensor)->losses()) EXPECT_EQ(loss.count, 0u) << loss.cause;
+    std::filesystem::remove_all(directory);
+}
+
+}  // namespace
+}  // namespace waggle::sensors

@@ -11,6 +11,7 @@
 #include <map>
 
 #include "base/clock.h"
+#include "base/errno_name.h"
 #include "base/text.h"
 #include "block_io.skel.h"
 #include "model/histogram.h"
@@ -162,11 +163,6 @@ std::string flags_name(std::uint64_t flags) {
     for (std::size_t bit = 0; bit < std::size(names); ++bit)
         if (flags >> bit & 1) text += (text.empty() ? "" : "|") + std::string(names[bit]);
     return text.empty() ? "none" : text;
-}
-
-std::string errno_name(std::uint64_t number) {
-    const char* name = number != 0 && number < 4096 ? ::strerrorname_np(static_cast<int>(number)) : nullptr;
-    return name ? name : "";
 }
 
 constexpr std::string_view on_dirty[] = {"on_dirty"};

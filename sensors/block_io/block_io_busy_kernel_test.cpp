@@ -22,7 +22,9 @@
 namespace waggle::sensors {
 namespace {
 
-TEST_F(BlockIoKernel, depth_is_what_fio_keeps_under_way) {
+class BlockIoBusyKernel : public BlockIoKernel {};
+
+TEST_F(BlockIoBusyKernel, depth_is_what_fio_keeps_under_way) {
     ASSERT_NO_FATAL_FAILURE(start(Mode::aggregate));
     device_row();
     run("fio --name=t --filename=" + device_->path() +
@@ -36,7 +38,7 @@ TEST_F(BlockIoKernel, depth_is_what_fio_keeps_under_way) {
     EXPECT_EQ(row.in_flight, 0u);
 }
 
-TEST_F(BlockIoKernel, share_of_time_busy_and_depth_are_right_to_five_points) {
+TEST_F(BlockIoBusyKernel, share_of_time_busy_and_depth_are_right_to_five_points) {
     auto made = StallingDevice::make(8u << 20);
     ASSERT_TRUE(made) << made.error().message;
     StallingDevice& stalling = **made;
@@ -74,7 +76,7 @@ TEST_F(BlockIoKernel, share_of_time_busy_and_depth_are_right_to_five_points) {
     EXPECT_EQ(row.write_bytes, 12 * block);
 }
 
-TEST_F(BlockIoKernel, one_long_request_keeps_the_device_busy_in_every_snapshot) {
+TEST_F(BlockIoBusyKernel, one_long_request_keeps_the_device_busy_in_every_snapshot) {
     auto made = StallingDevice::make(8u << 20);
     ASSERT_TRUE(made) << made.error().message;
     StallingDevice& stalling = **made;
@@ -97,7 +99,7 @@ TEST_F(BlockIoKernel, one_long_request_keeps_the_device_busy_in_every_snapshot) 
     EXPECT_EQ(device_row().in_flight, 0u);
 }
 
-TEST_F(BlockIoKernel, a_disk_that_stood_still_before_the_start_is_busy_until_it_answers) {
+TEST_F(BlockIoBusyKernel, a_disk_that_stood_still_before_the_start_is_busy_until_it_answers) {
     auto made = StallingDevice::make(8u << 20);
     ASSERT_TRUE(made) << made.error().message;
     StallingDevice& stalling = **made;
@@ -125,7 +127,7 @@ TEST_F(BlockIoKernel, a_disk_that_stood_still_before_the_start_is_busy_until_it_
     EXPECT_LT(row.busy_ns, row.covers_ns);
 }
 
-TEST_F(BlockIoKernel, requests_under_way_at_the_start_are_not_taken_for_negative_depth) {
+TEST_F(BlockIoBusyKernel, requests_under_way_at_the_start_are_not_taken_for_negative_depth) {
     const pid_t child = ::fork();
     if (child == 0) {
         ::execlp("fio", "fio", "--name=t", ("--filename=" + device_->path()).c_str(), "--rw=randread",

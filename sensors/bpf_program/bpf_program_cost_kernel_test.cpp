@@ -10,7 +10,7 @@
 namespace waggle::sensors {
 namespace {
 
-TEST(BpfProgramKernel, the_time_of_a_run_is_what_its_victim_pays) {
+TEST(BpfProgramCostKernel, the_time_of_a_run_is_what_its_victim_pays) {
     const auto running = started();
     ASSERT_TRUE(running);
     totals_of(*running, 0);

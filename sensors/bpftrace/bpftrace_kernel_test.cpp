@@ -53,7 +53,7 @@ void take(Running& sensor, std::vector<Entry>& out) {
 }
 
 // Its rows until one has this text.
-bool wait_for(Running& sensor, std::vector<Entry>& out, std::string_view text) {
+bool wait_for_line(Running& sensor, std::vector<Entry>& out, std::string_view text) {
     const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(120);
     while (std::chrono::steady_clock::now() < until && !sensor.ended()) {
         take(sensor, out);
@@ -80,7 +80,7 @@ TEST(BpftraceKernel, a_script_counts_a_known_workload_and_tells_at_its_end) {
     ASSERT_TRUE(started) << started.error().message;
     Running* sensor = started->get();
     std::vector<Entry> said;
-    ASSERT_TRUE(wait_for(*sensor, said, "at work"));
+    ASSERT_TRUE(wait_for_line(*sensor, said, "at work"));
     fork_children(25);
     const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(120);
     while (!sensor->finish() && std::chrono::steady_clock::now() < until) take(*sensor, said);
@@ -104,7 +104,7 @@ TEST(BpftraceKernel, a_script_that_ends_itself_has_ended) {
     ASSERT_TRUE(started) << started.error().message;
     Running* sensor = started->get();
     std::vector<Entry> said;
-    EXPECT_TRUE(wait_for(*sensor, said, "only this"));
+    EXPECT_TRUE(wait_for_line(*sensor, said, "only this"));
     while (!sensor->ended()) take(*sensor, said);
     EXPECT_THAT(sensor->hooks()[0].hook, HasSubstr("1 probe of ")) << "it ended well";
 }

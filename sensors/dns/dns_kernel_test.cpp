@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <functional>
 #include <map>
@@ -39,15 +40,15 @@ using test::socket_in;
 using namespace std::chrono_literals;
 using namespace std::string_literals;
 
-constexpr auto patience = 120s;  // an emulated machine is slow
+constexpr auto dns_patience = 120s;  // an emulated machine is slow
 
 constexpr std::uint16_t type_a = 1, type_aaaa = 28;
 
 // client 192.0.2.1, 2001:db8::1 -- 192.0.2.53, 2001:db8::53 server
-struct Network {
+struct DnsNetwork {
     Netns client, server;
 
-    Network() {
+    DnsNetwork() {
         client.run("ip link add wire0 type veth peer name wire0 netns " + server.path());
         client.run(
             "ip addr add 192.0.2.1/24 dev wire0; ip addr add 2001:db8::1/32 dev wire0 nodad; "
@@ -60,7 +61,7 @@ struct Network {
 
 class DnsKernel : public testing::Test {
   protected:
-    static void SetUpTestSuite() { network = std::make_unique<Network>(); }
+    static void SetUpTestSuite() { network = std::make_unique<DnsNetwork>(); }
     static void TearDownTestSuite() { network.reset(); }
     static const Netns& client() { return network->client; }
     static const Netns& server() { return network->server; }
@@ -154,7 +155,7 @@ class DnsKernel : public testing::Test {
         sensor_->snapshot(keep);
     }
     void collect_until(const std::function<bool()>& done) {
-        const auto end = std::chrono::steady_clock::now() + patience;
+        const auto end = std::chrono::steady_clock::now() + dns_patience;
         for (collect(); !done() && std::chrono::steady_clock::now() < end; collect())
             std::this_thread::sleep_for(20ms);
         EXPECT_TRUE(done());
@@ -209,7 +210,7 @@ class DnsKernel : public testing::Test {
         for (std::uint64_t count = 0; reader.next(slot, count);) all += count;
         return all;
     }
-    static inline std::unique_ptr<Network> network;
+    static inline std::unique_ptr<DnsNetwork> network;
 };
 
 TEST_F(DnsKernel, each_question_is_told_once_with_its_name_server_code_and_process) {
@@ -239,7 +240,7 @@ TEST_F(DnsKernel, each_question_is_told_once_with_its_name_server_code_and_proce
             EXPECT_EQ(row.answer_bytes, question(i, name).size());
             EXPECT_EQ(row.tries, 1u);
             EXPECT_EQ(row.header.pid, static_cast<__u32>(::getpid()));
-            EXPECT_STREQ(row.header.comm, "dns_kernel_test");
+            EXPECT_STREQ(row.header.comm, program_invocation_short_name);
             EXPECT_NE(row.header.start_ns, 0u);
             EXPECT_NE(row.header.cgroup_id, 0u);
             EXPECT_EQ(row.netns, client().inode());

@@ -9,6 +9,7 @@
 
 #include "model/columns.h"
 #include "model/record_writer.h"
+#include "places.h"
 #include "sensors/packet_drop/packet_drop.event.h"
 #include "sensors/packet_drop/packet_drop_names.h"
 #include "sensors/packet_drop/routine_reasons.h"

@@ -297,6 +297,21 @@ static __always_inline void count_end(struct tcp_total_event* row, __u8 ended) {
     __sync_fetch_and_add(counter, 1);
 }
 
+/* Why a program here reset it. What a process that ends has open is closed by the kernel, and was not meant so. */
+static __always_inline void count_reset_here(struct tcp_total_event* row, const struct sock* sk,
+                                             const struct tcp_sock* tp, int state) {
+    if (bpf_get_current_task_btf()->flags & PF_EXITING) return;
+    __u32 unread = tp->rcv_nxt - tp->copied_seq;
+    if (state == CLOSE_WAIT && unread) --unread; /* the other side's FIN has a number too */
+    if (unread) {
+        __sync_fetch_and_add(&row->reset_unread, 1);
+        __sync_fetch_and_add(&row->unread_bytes, unread);
+    } else if (sk->__sk_common.skc_flags >> bpf_core_enum_value(enum sock_flags, SOCK_LINGER) & 1 &&
+               !sk->sk_lingertime) {
+        __sync_fetch_and_add(&row->reset_asked, 1);
+    }
+}
+
 static __always_inline __u64 received_bytes(const struct sock* sk, const struct tcp_sock* tp) {
     /* The other side's FIN has a sequence number too, and is counted as a byte. */
     __u64 fin = sk->__sk_common.skc_flags >> bpf_core_enum_value(enum sock_flags, SOCK_DONE) & 1;
@@ -363,6 +378,10 @@ static __always_inline void on_end(struct sock* sk, struct tcp_sock* tp, int sta
     life->syn_retransmits += unseen;
     if (total) {
         count_end(&total->row, ended);
+        if (ended == tcp_end_closed_here) __sync_fetch_and_add(&total->row.closed_here, 1);
+        if (ended == tcp_end_reset_here) count_reset_here(&total->row, sk, tp, state);
+        if (life->began_ns && state != SYN_SENT && state != SYN_RECV)
+            __sync_fetch_and_add(&total->row.lived_ns, bpf_ktime_get_ns() - life->began_ns);
         add(&total->row.sent_segments, tp->segs_out - life->segments_seen);
         add(&total->row.sent_bytes, tp->bytes_sent - tp->bytes_retrans);
         add(&total->row.received_bytes, received_bytes(sk, tp));

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/clock.h"
+#include "base/errno_name.h"
 #include "model/histogram.h"
 #include "sensing/probed_running.h"
 #include "sensors/tcp/tcp.event.h"
@@ -135,6 +136,25 @@ constexpr Field total_fields[] = {
     WAGGLE_FIELD(tcp_total_event, connect_ns, Unit::nanoseconds,
                  "Time from connect() to a whole connection, summed over those that were opened from here.",
                  trait_cumulative),
+    WAGGLE_FIELD(tcp_total_event, closed_here, Unit::count,
+                 "Of those that ended in order: this side said first that it is done.", trait_cumulative),
+    WAGGLE_FIELD(tcp_total_event, reset_unread, Unit::count,
+                 "Of those that a program here reset: it closed them and had not read all; what the kernel "
+                 "closes of a process that ends is not among them.",
+                 trait_cumulative),
+    WAGGLE_FIELD(
+        tcp_total_event, reset_asked, Unit::count,
+        "Of those that a program here reset: it had read all, and closed them with the socket option "
+        "SO_LINGER at 0, which asks for a reset; the same.",
+        trait_cumulative),
+    WAGGLE_FIELD(tcp_total_event, unread_bytes, Unit::bytes,
+                 "What had arrived, and was thrown away unread, when a program here reset a connection.",
+                 trait_cumulative),
+    WAGGLE_FIELD(
+        tcp_total_event, lived_ns, Unit::nanoseconds,
+        "Time from connect() to the end, or from when it was whole where the other side made it, summed "
+        "over the connections that ended.",
+        trait_cumulative),
     WAGGLE_FIELD(tcp_total_event, connect_histogram, Unit::nanoseconds,
                  "How many connections opened from here took how long to become whole.", trait_cumulative),
     WAGGLE_FLAG(tcp_total_event, overflow,
@@ -161,11 +181,6 @@ std::string end_name(std::uint64_t end) {
         "timed_out", "refused",      "unreachable",  "no_answer",     "gave_up",    "not_sent",
         "destroyed", "not_accepted", "no_port"};
     return end < std::size(names) ? std::string(names[end]) : std::string();
-}
-
-std::string errno_name(std::uint64_t number) {
-    const char* name = number != 0 && number < 4096 ? ::strerrorname_np(static_cast<int>(number)) : nullptr;
-    return name ? name : "";
 }
 
 constexpr std::string_view top_query =

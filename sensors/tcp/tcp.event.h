@@ -35,7 +35,7 @@ enum tcp_end {
     tcp_end_reset_in_closing = 5, /* at least one side had said that it is done; whose reset is not told */
     tcp_end_timed_out = 6,        /* what was sent was never confirmed, or keepalive had no answer */
     tcp_end_refused = 7,          /* a reset in answer to the SYN */
-    tcp_end_unreachable = 8,      /* ICMP said so, or there was no route */
+    tcp_end_unreachable = 8,      /* ICMP said so (a firewall refuses by it too), or there was no route */
     tcp_end_no_answer = 9,        /* the kernel gave up to send the SYN again */
     tcp_end_gave_up = 10,         /* the program gave up before there was an answer */
     tcp_end_not_sent = 11,        /* no SYN left */
@@ -103,6 +103,11 @@ struct tcp_total_event {
     __u64 sent_bytes;
     __u64 received_bytes;
     __u64 connect_ns;
+    __u64 closed_here;
+    __u64 reset_unread;
+    __u64 reset_asked;
+    __u64 unread_bytes;
+    __u64 lived_ns;
     struct waggle_histogram connect_histogram;
 };
 
@@ -116,6 +121,6 @@ struct tcp_total_state {
 #ifdef __cplusplus
 static_assert(TCP_SLOTS == 369);
 static_assert(sizeof(tcp_connection_event) == 56 + 2 * 24 + 6 * 8 + 8 * 4 + 8);
-static_assert(sizeof(tcp_total_event) == 56 + 24 + 16 + 23 * 8 + 8);
+static_assert(sizeof(tcp_total_event) == 56 + 24 + 16 + 28 * 8 + 8);
 static_assert(sizeof(tcp_total_state) == sizeof(tcp_total_event) + 4 * (TCP_SLOTS + 1));
 #endif

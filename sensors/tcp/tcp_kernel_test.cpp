@@ -6,8 +6,12 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <functional>
 #include <map>
@@ -229,7 +233,7 @@ TEST_F(TcpKernel, each_connection_is_told_at_both_ends_with_its_bytes_and_who_cl
     for (std::size_t i = 0; i < 20; ++i) {
         const bool v6 = i >= 10;
         EXPECT_EQ(near[i].header.pid, static_cast<__u32>(::getpid()));
-        EXPECT_STREQ(near[i].header.comm, "tcp_kernel_test");
+        EXPECT_STREQ(near[i].header.comm, program_invocation_short_name);
         EXPECT_NE(near[i].header.start_ns, 0u);
         EXPECT_TRUE(is_at(near[i].remote_address, v6 ? "2001:db8::2" : "192.0.2.2"));
         EXPECT_TRUE(is_at(near[i].local_address, v6 ? "2001:db8::1" : "192.0.2.1"));
@@ -298,7 +302,7 @@ TEST_F(TcpKernel, the_aggregate_mode_counts_what_the_kernel_counts_and_sends_no_
     for (const auto& each : totals_) {
         if (each.netns == client().inode()) {
             EXPECT_EQ(each.header.pid, static_cast<__u32>(::getpid()));
-            EXPECT_STREQ(each.header.comm, "tcp_kernel_test");
+            EXPECT_STREQ(each.header.comm, program_invocation_short_name);
             EXPECT_EQ(each.local_port, 0u) << "an ephemeral port is nobody's name";
             EXPECT_TRUE(each.remote_port == 7003 || each.remote_port == 7004);
         } else {
@@ -343,6 +347,39 @@ TEST_F(TcpKernel, who_reset_a_connection_is_told_on_both_sides_and_the_kernel_co
     EXPECT_EQ(sum(server(), &tcp_total_event::reset_here), server().counter("TcpEstabResets") - far_resets);
     EXPECT_EQ(sum(client(), &tcp_total_event::reset_by_peer), 6u);
     EXPECT_EQ(sum(server(), &tcp_total_event::reset_here), 6u);
+    EXPECT_EQ(sum(server(), &tcp_total_event::reset_unread), 3u);
+    EXPECT_EQ(sum(server(), &tcp_total_event::unread_bytes), 30u);
+    EXPECT_EQ(sum(server(), &tcp_total_event::reset_asked), 3u);
+    EXPECT_EQ(sum(client(), &tcp_total_event::reset_unread) + sum(client(), &tcp_total_event::reset_asked),
+              0u);
+}
+
+TEST_F(TcpKernel,
+       why_a_connection_was_reset_is_told_after_the_other_sides_end_and_not_of_a_process_that_ends) {
+    ASSERT_NO_FATAL_FAILURE(start(Mode::aggregate));
+    const OwnedFd listener = listen_at("192.0.2.2", 7015);
+    for (const bool reads_the_end : {false, true}) {
+        Pair pair = connected(listener, "192.0.2.2", 7015);
+        send_all(pair.far, 5);
+        pair.far.reset();
+        receive_all(pair.near, 5);
+        if (reads_the_end) wait_for_end(pair.near);
+        const linger at_once{1, 0};
+        ::setsockopt(pair.near.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+        pair.near.reset();
+    }
+    Pair pair = connected(listener, "192.0.2.2", 7015);
+    send_all(pair.far, 7);
+    char byte;
+    require(::recv(pair.near.get(), &byte, 1, MSG_PEEK) == 1, "peek");
+    const pid_t child = ::fork();
+    if (child == 0) ::pause();
+    pair.near.reset();
+    ::kill(child, SIGKILL);
+    require(::waitpid(child, nullptr, 0) == child, "waitpid");
+    collect_until([&] { return sum(client(), &tcp_total_event::reset_here) >= 3; });
+    EXPECT_EQ(sum(client(), &tcp_total_event::reset_asked), 2u);
+    EXPECT_EQ(sum(client(), &tcp_total_event::reset_unread), 0u) << "the child was killed";
 }
 
 TEST_F(TcpKernel, data_that_arrives_after_close_is_not_told_as_a_reset_by_the_other_side) {
@@ -423,14 +460,15 @@ TEST_F(TcpKernel, an_attempt_without_a_free_port_is_told_so_and_one_whose_own_po
             ++none_free;
         }
     EXPECT_EQ(none_free, 10u);
-    // The same error where a program asks for a port that has a connection there already.
+    // The same error where a program asks for a port that has a connection there already. No port
+    // of the kernel's own range: a connection of an earlier test can have ended on it just now.
     const OwnedFd fixed[] = {socket_in(client(), AF_INET, SOCK_STREAM),
                              socket_in(client(), AF_INET, SOCK_STREAM)};
     for (const OwnedFd& fd : fixed) {
         const int yes = 1;
         ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
         socklen_t length = 0;
-        const sockaddr_storage at = address("192.0.2.1", 46000, length);
+        const sockaddr_storage at = address("192.0.2.1", 20046, length);
         require(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&at), length) == 0, "bind");
     }
     EXPECT_EQ(connect_to(fixed[0], "192.0.2.2", 7013), 0);

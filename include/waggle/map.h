@@ -83,7 +83,7 @@ std::string map_kind_name(MapKind kind);
 struct MapShape {
     std::string name;               // as the kernel keeps it: at most 15 characters
     std::uint32_t id = 0;           // the kernel's number for it
-    MapKind kind{};                 // hash, array, …
+    MapKind kind = MapKind::hash;   // hash, array, …
     std::uint32_t key_size = 0;     // bytes
     std::uint32_t value_size = 0;   // bytes, of one CPU where the map is per CPU
     std::uint32_t max_entries = 0;  // of a ring buffer: bytes

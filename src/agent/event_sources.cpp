@@ -75,8 +75,10 @@ std::vector<EventSource> event_sources() {
         for (const Schema* schema : room->schemas) {
             const auto source =
                 std::ranges::find(out, schema->name, [](const EventSource& each) { return each.name; });
-            for (const Column& column : columns_of(*schema))
+            for (const Column& column : columns_of(*schema)) {
+                source->whole.emplace_back(column.name);
                 if (!column.hidden) source->shown.emplace_back(column.name);
+            }
         }
     add_figures(tables, out);
     return out;
@@ -86,7 +88,8 @@ Result<std::string> source_of_columns(std::span<const EventSource> sources,
                                       std::span<const std::string> columns) {
     std::vector<const EventSource*> fit;
     for (const EventSource& source : sources) {
-        if (same_words(columns, source.columns) || same_words(columns, source.shown)) return source.name;
+        for (const auto* all : {&source.columns, &source.shown, &source.whole})
+            if (same_words(columns, *all)) return source.name;
         if (!columns.empty() && std::ranges::all_of(columns, [&](const std::string& column) {
                 return has(source.columns, column);
             }))

@@ -15,8 +15,9 @@ namespace waggle::agent {
 struct EventSource {
     std::string name;
     std::vector<std::string> columns;
-    std::vector<std::string> shown;  // those that `waggle trace` prints unless told
-    bool figures = false;            // of `waggle top` (ROOM_top) or the live screen (ROOM_figures)
+    std::vector<std::string> shown;    // those that `waggle trace` prints as a table unless told
+    bool figures = false;              // of `waggle top` (ROOM_top) or the live screen (ROOM_figures)
+    std::vector<std::string> whole{};  // those that `waggle trace` prints as JSON unless told
 };
 
 // Every table of this build, and the figures of every room. Needs no kernel.

@@ -74,7 +74,10 @@ class Replay::Filler final : public RecordingVisitor {
 
     void make_store(std::size_t bytes) {
         constexpr std::size_t most = std::size_t{4} << 30;
-        Result<std::unique_ptr<Store>> store = Store::create(std::min(bytes, most), replay_.subjects_);
+        // What recorded it may have had fewer tables to share little memory; some it can have made itself.
+        const std::size_t least = 2 * Store::least_memory(row_schemas());
+        Result<std::unique_ptr<Store>> store =
+            Store::create(std::clamp(bytes, least, most), replay_.subjects_);
         if (!store) {
             failure = store.error().message;
             return;

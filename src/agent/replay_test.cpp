@@ -19,12 +19,12 @@ struct old_exit_record {
     __s32 exit_code;
     __u32 zero;
 };
-constexpr Field old_fields[] = {
+constexpr Field earlier_fields[] = {
     WAGGLE_HEADER_FIELDS(old_exit_record),
     WAGGLE_FIELD(old_exit_record, exit_code, Unit::none, "The code it ended with."),
 };
-constexpr Schema old_schema{"process_exit", "A process has ended.", sizeof(old_exit_record), old_fields,
-                            true};
+constexpr Schema earlier_schema{"process_exit", "A process has ended.", sizeof(old_exit_record),
+                                earlier_fields, true};
 
 class OldRecording : public testing::Test {
   protected:
@@ -41,9 +41,9 @@ class OldRecording : public testing::Test {
         record.header.time_ns = 1'500'000'000;
         record.header.pid = 42;
         record.exit_code = 3;
-        const Row row(old_schema, {reinterpret_cast<const std::byte*>(&record), sizeof record});
+        const Row row(earlier_schema, {reinterpret_cast<const std::byte*>(&record), sizeof record});
         for (const explain::OwnedRuleFile& file : user_rules()) writer->user_rules(file);
-        writer->rows(old_schema, false, {&row, 1}, {});
+        writer->rows(earlier_schema, false, {&row, 1}, {});
         explain::Answer answer;
         answer.window = {1'000'000'000, 2'000'000'000, 0};
         writer->moment(RecordingWriter::Moment::closing, answer, "", {}, {});
@@ -89,8 +89,8 @@ TEST_F(OldRecording, EveryRuleCanBeAskedOfIt) {
 
 // Its tables are in no room: the recording alone knows them.
 TEST(KilledRecording, tells_how_many_rows_a_source_saw_that_makes_its_tables_when_it_starts) {
-    constexpr Schema events{"probe", "A place was passed.", sizeof(old_exit_record), old_fields, true};
-    constexpr Schema counts{"probe_count", "How often.", sizeof(old_exit_record), old_fields, true};
+    constexpr Schema events{"probe", "A place was passed.", sizeof(old_exit_record), earlier_fields, true};
+    constexpr Schema counts{"probe_count", "How often.", sizeof(old_exit_record), earlier_fields, true};
     const std::string path = testing::TempDir() + "waggle_killed_" + std::to_string(getpid());
     Result<RecordingWriter> writer = RecordingWriter::create(path, 1u << 20);
     ASSERT_TRUE(writer) << writer.error().message;

@@ -4,15 +4,15 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
-#include <cstring>
 #include <string_view>
 
 namespace waggle::facts {
 
-// Text into a field of fixed length that is zero before; cut where it does not fit, a NUL always stays.
+// Text into a field of fixed length that is zero before; cut where it does not fit, a NUL always stays. Of an empty text
+// there need not be an address, which memcpy() would want.
 template <std::size_t N>
 void put(char (&to)[N], std::string_view text) {
-    std::memcpy(to, text.data(), std::min(text.size(), N - 1));
+    std::copy_n(text.data(), std::min(text.size(), N - 1), to);
 }
 
 // The number a text starts with; 0 where it starts with none.

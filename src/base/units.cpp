@@ -74,6 +74,7 @@ std::string format_bytes(double bytes) {
         bytes /= 1024;
         ++i;
     }
+    if (i == 0 && bytes == 1) return "1 byte";
     const bool tenths = i > 0 && bytes < 10 && bytes != std::floor(bytes);
     return digits_of(bytes, std::chars_format::fixed, tenths ? 1 : 0).append(" ").append(names[i]);
 }

@@ -107,6 +107,9 @@ bool failed_on_request(const agent::Session::Started& started);
 // The sources that were asked for by an option of theirs.
 std::vector<const Source*> asked_sources(const Options& options);
 
+// A schema of counters is read as snapshots; trace shows the single events beside it.
+bool is_events(const Schema& schema);
+
 // The commands. Each gives the exit code.
 int run_live(const Options& options);
 int run_why(const Options& options);

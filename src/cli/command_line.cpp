@@ -33,6 +33,10 @@ std::vector<std::string_view> sensor_names(bool (*is_wanted)(const Source&) = nu
 }
 // Those that an option starts stand behind the option, not by name.
 bool runs_by_itself(const Source& source) { return !source.asked_by; }
+bool has_events(const Source& source) {
+    return runs_by_itself(source) &&
+           std::ranges::any_of(source.schemas, [](const Schema* schema) { return is_events(*schema); });
+}
 bool has_top(const Source& source) { return runs_by_itself(source) && !source.top_query.empty(); }
 bool has_distribution(const Source& source) {
     return runs_by_itself(source) && std::ranges::any_of(source.schemas, [](const Schema* schema) {
@@ -191,7 +195,7 @@ const std::vector<Command>& all_commands() {
          run_what},
         {"trace", "SENSOR|TABLE...", "Print events, a line each: of a sensor, or of one table of it.",
          and_sources(with({"--for", "--output", "--say", "--fields", "--rows", "--language"})),
-         sensor_names(runs_by_itself), true, 1, any_words, run_trace, true},
+         sensor_names(has_events), true, 1, any_words, run_trace, true},
         {"top", "SENSOR", "The busiest, refreshed each second.",
          and_sources({"--for", "--output", "--sort", "--rows"}), sensor_names(has_top), true, 1, 1, run_top,
          true},

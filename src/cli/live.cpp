@@ -5,9 +5,11 @@
 #include <ctime>
 #include <map>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "cli/command.h"
+#include "query/cost_meter.h"
 #include "render/json.h"
 #include "render/live_screen.h"
 #include "render/row_printer.h"
@@ -15,9 +17,13 @@
 namespace waggle::cli {
 namespace {
 
-// Long enough for rates to be steady, short enough that a fault is said within 5 s and a fixed one is gone
+// Long enough for rates to be steady, short enough that a fault is said within seconds and a fixed one is gone
 // soon.
-constexpr std::uint64_t window_ns = 4'000'000'000;
+constexpr std::uint64_t window_ns = 5'000'000'000;
+// Answers take about this share of one processor: where one costs more than a second's share the next comes in the second or third
+// second. What a rule says only 2 s after it happened, lest it be over by then, is still in the window.
+constexpr double share_of_answers = 0.012;
+constexpr std::uint64_t longest_pause_ns = 2'900'000'000;
 // The always-on mode remembers less than `why`: its answers look at seconds, not minutes.
 constexpr std::uint32_t live_memory_mib = 16;
 
@@ -118,7 +124,12 @@ int run_live(const Options& options) {
     if (screen) print(sinks::live_screen_begin());
     agent::Callbacks callbacks;
     callbacks.done = [&] { return ended; };
+    const SystemClock clock;
+    std::uint64_t next_ns = 0;
     callbacks.second = [&] {
+        const std::uint64_t began_ns = clock.monotonic_ns();
+        if (began_ns < next_ns) return;
+        const std::uint64_t spent_before_ns = explain::processor_time_ns(CLOCK_PROCESS_CPUTIME_ID);
         explain::Answer answer = session.answer("");
         const std::vector<sinks::Figures> figures =
             screen ? figures_of(session, answer.problems) : std::vector<sinks::Figures>{};
@@ -139,6 +150,9 @@ int run_live(const Options& options) {
                                                : sinks::render_finding(
                                                      *finding, style_of_stdout(false, options.language))))
                 ended = true;
+        const std::uint64_t spent_ns = explain::processor_time_ns(CLOCK_PROCESS_CPUTIME_ID) - spent_before_ns;
+        const auto pause_ns = static_cast<std::uint64_t>(static_cast<double>(spent_ns) / share_of_answers);
+        next_ns = began_ns + std::min(longest_pause_ns, pause_ns);
     };
     if (!screen && !options.json)
         print(sinks::render_live_start(session.sources().size(), style_of_stdout(false, options.language)));

@@ -18,14 +18,14 @@
 #include "render/row_printer.h"
 
 namespace waggle::cli {
-namespace {
 
-// A schema of counters is read as snapshots; trace shows the single events beside it.
 bool is_events(const Schema& schema) {
     return !schema.is_state &&
            std::none_of(schema.fields.begin(), schema.fields.end(),
                         [](const Field& field) { return (field.traits & trait_cumulative) != 0; });
 }
+
+namespace {
 
 // Of a sensor of which tables are named, these alone.
 bool is_asked_for(const Schema& schema, const Source& source, const Options& options) {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <cstring>
 #include <optional>
 #include <thread>
@@ -326,7 +327,7 @@ TEST(RealDirectory, finds_this_process_its_parent_and_a_child_that_is_gone) {
     ASSERT_GT(directory->size(), 0u);
     const std::optional<Subject> self = find(*directory, {static_cast<std::uint32_t>(::getpid()), 0, 0});
     ASSERT_TRUE(self);
-    EXPECT_TRUE(self->exe.ends_with("/process_directory_test"));
+    EXPECT_TRUE(self->exe.ends_with(std::string("/") + program_invocation_short_name));
     EXPECT_EQ(self->parent_pid, static_cast<std::uint32_t>(::getppid()));
     EXPECT_FALSE(self->cgroup.empty());
     const std::uint64_t start_ns = self->start_ns;
@@ -343,7 +344,7 @@ TEST(RealDirectory, finds_this_process_its_parent_and_a_child_that_is_gone) {
     const std::optional<Subject> found =
         find(*directory, {static_cast<std::uint32_t>(child), start_ns + 12'345'678, 0});
     ASSERT_TRUE(found);
-    EXPECT_TRUE(found->exe.ends_with("/process_directory_test"));
+    EXPECT_TRUE(found->exe.ends_with(std::string("/") + program_invocation_short_name));
 }
 
 TEST(RealDirectory, says_where_there_is_no_proc) {

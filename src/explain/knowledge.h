@@ -25,7 +25,7 @@ struct Explanation {
     std::string title;  // the kind in words: "drop reason"
     std::string what;
     std::string
-        short_words;  // what it says in the middle of a sentence: "it used memory that is not its own"
+        short_words;  // what it says in the middle of a sentence: "it used memory in a way that is not allowed"
     std::vector<std::string> because;
     std::string impact;
     std::vector<std::string> try_;

@@ -178,8 +178,8 @@ TEST(Patterns, match_a_line_anywhere_and_a_name_whole) {
     const auto found = match_pattern("{comm}[{pid:d}]: segfault at {address} ip",
                                      "[ 12.5] my prog[77]: segfault at 0 ip 00007f");
     ASSERT_TRUE(found);
-    EXPECT_THAT(*found, ElementsAre(testing::Pair("comm", "prog"), testing::Pair("pid", "77"),
-                                    testing::Pair("address", "0")));
+    EXPECT_THAT(*found, ElementsAre(::testing::Pair("comm", "prog"), ::testing::Pair("pid", "77"),
+                                    ::testing::Pair("address", "0")));
     EXPECT_TRUE(match_pattern("a * c", "x A  long   C y"));
     EXPECT_FALSE(match_pattern("a {n:d} c", "a b c"));
     EXPECT_TRUE(match_pattern("sys_enter_{call}", "sys_enter_openat"));

@@ -174,7 +174,7 @@ class Asker {
         finding.rule = rule.entry.id;
         finding.severity = word(rule.severity, row, severity_of);
         finding.confidence = word(rule.confidence, row, confidence_of);
-        finding.object.kind = rule.object_kind;
+        finding.object.kind = say(rule.object_kind, row).value_or("");
         finding.object.name = say(rule.object_name, row).value_or("");
         finding.object.value = say(rule.object_value, row).value_or("");
         for (const Sentences& alternatives : rule.because)

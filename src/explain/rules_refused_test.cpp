@@ -9,7 +9,7 @@
 namespace waggle::explain {
 namespace {
 
-using namespace testing;
+using namespace samples;
 using ::testing::ElementsAre;
 using ::testing::StartsWith;
 

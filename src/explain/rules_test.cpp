@@ -11,7 +11,7 @@
 namespace waggle::explain {
 namespace {
 
-using namespace testing;
+using namespace samples;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;

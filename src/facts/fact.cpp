@@ -22,17 +22,14 @@ void note(FactReading& reading, const Result<void>& result) {
 void read_on_tour(const std::vector<FactReading*>& on_tour, NamespaceTour& tour) {
     for (FactReading* reading : on_tour)
         note(*reading, reading->fact->by_namespace()->begin(tour.namespaces(), reading->sink));
-    std::vector<FactReading*> entering = on_tour;
-    std::erase_if(entering, [](FactReading* reading) { return !reading->fact->by_namespace()->enters(); });
-    if (!entering.empty())
-        tour.visit_each(
-            [&](const NetworkNamespace& netns) {
-                for (FactReading* reading : entering)
-                    note(*reading, reading->fact->by_namespace()->read_in(netns, reading->sink));
-            },
-            [&](const Error& missed) {
-                for (FactReading* reading : entering) note(*reading, missed);
-            });
+    tour.visit_each(
+        [&](const NetworkNamespace& netns) {
+            for (FactReading* reading : on_tour)
+                note(*reading, reading->fact->by_namespace()->read_in(netns, reading->sink));
+        },
+        [&](const Error& missed) {
+            for (FactReading* reading : on_tour) note(*reading, missed);
+        });
     for (FactReading* reading : on_tour)
         reading->result = reading->fact->by_namespace()->end(reading->sink, std::move(reading->result));
 }

@@ -44,8 +44,6 @@ class NamespaceFact : public Fact {
     Result<void> read(const RowSink& sink) final;
     NamespaceFact* by_namespace() final { return this; }
 
-    // False where all it needs of them is the list.
-    virtual bool enters() const { return true; }
     // What is read besides, before the first namespace.
     virtual Result<void> begin(std::span<const NetworkNamespace> all, const RowSink& sink);
     // Reads the namespace that this thread is in.

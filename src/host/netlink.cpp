@@ -38,15 +38,30 @@ Result<Netlink> Netlink::open(int protocol) {
 
 Result<void> Netlink::dump(std::uint16_t type, Bytes request,
                            const std::function<void(const NetlinkMessage&)>& visit) {
+    const auto sent = send(type, NLM_F_DUMP, request);
+    return sent ? receive(false, visit) : sent;
+}
+
+Result<void> Netlink::ask(std::uint16_t type, Bytes request,
+                          const std::function<void(const NetlinkMessage&)>& visit) {
+    const auto sent = send(type, 0, request);
+    return sent ? receive(true, visit) : sent;
+}
+
+Result<void> Netlink::send(std::uint16_t type, std::uint16_t flags, Bytes request) {
     std::vector<std::byte> message(NLMSG_ALIGN(sizeof(nlmsghdr) + request.size()));
     nlmsghdr header{};
     header.nlmsg_len = static_cast<std::uint32_t>(sizeof header + request.size());
     header.nlmsg_type = type;
-    header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+    header.nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
     header.nlmsg_seq = ++sequence_;
     std::memcpy(message.data(), &header, sizeof header);
     std::memcpy(message.data() + sizeof header, request.data(), request.size());
     if (::send(fd_.get(), message.data(), message.size(), 0) < 0) return system_error(errno);
+    return {};
+}
+
+Result<void> Netlink::receive(bool one, const std::function<void(const NetlinkMessage&)>& visit) {
     for (;;) {
         const ssize_t got = ::recv(fd_.get(), buffer_.data(), buffer_.size() * sizeof(std::uint64_t), 0);
         if (got < 0 && errno == EINTR) continue;
@@ -64,6 +79,7 @@ Result<void> Netlink::dump(std::uint16_t type, Bytes request,
                     return {};
                 }
                 visit({answer.nlmsg_type, body});
+                if (one) return {};
             }
             const std::size_t step = NLMSG_ALIGN(static_cast<std::size_t>(answer.nlmsg_len));
             if (step >= rest.size()) break;

@@ -35,7 +35,15 @@ class Netlink {
     Result<void> dump(std::uint16_t type, Bytes request,
                       const std::function<void(const NetlinkMessage&)>& visit);
 
+    // Asks for one thing: one answer, or the error.
+    Result<void> ask(std::uint16_t type, Bytes request,
+                     const std::function<void(const NetlinkMessage&)>& visit);
+
   private:
+    Result<void> send(std::uint16_t type, std::uint16_t flags, Bytes request);
+    // Hands out what is received until the kernel says that it was all, or the first alone.
+    Result<void> receive(bool one, const std::function<void(const NetlinkMessage&)>& visit);
+
     OwnedFd fd_;
     std::uint32_t sequence_ = 0;
     std::vector<std::uint64_t> buffer_;  // u64: keeps messages aligned

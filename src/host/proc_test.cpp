@@ -56,7 +56,7 @@ TEST(Proc, finds_this_process) {
     const auto stat = proc->stat(pid);
     ASSERT_TRUE(stat);
     EXPECT_EQ(stat->parent_pid, static_cast<std::uint32_t>(::getppid()));
-    EXPECT_TRUE(proc->exe(pid).ends_with("/host_test"));
+    EXPECT_TRUE(proc->exe(pid).ends_with(std::string("/") + program_invocation_short_name));
     EXPECT_NE(proc->cgroup(pid).find("0::/"), std::string::npos);
     bool seen = false;
     proc->each([&](std::uint32_t other) { seen |= other == pid; });

@@ -47,6 +47,9 @@ class OwnRows {
 
     bool contains(const Row& row) {
         if (row.schema().name == "sysctls" && row.u64("netns") == 0) return true;
+        // A processor as a whole is nobody's, and so is the root of all cpusets.
+        if (row.schema().name == "run_queue_cpu") return true;
+        if (row.schema().name == "cpuset_members" && row.u64("pid") == 0) return true;
         if (has_process(row.u64("pid"))) return true;
         return std::ranges::any_of(columns(row),
                                    [&](const Column& column) { return mentions_own(row, column); });

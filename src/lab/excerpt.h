@@ -13,7 +13,7 @@
 namespace waggle::lab {
 
 // Of all that was recorded the rows stay that mention the fault: its network namespaces, disks, control
-// groups, files, processes and what these started; and the settings of the machine. Where another process
+// groups, files, processes and what these started; and the settings of the machine and its processors as a whole. Where another process
 // stands in such a row, because the kernel worked while it happened to run, it is forgotten.
 void keep_own(agent::RecordedContent& content, const Injected& injected);
 

@@ -24,8 +24,9 @@ namespace {
 using explain::YamlNode;
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 9> fault_keys = {"about", "source", "question", "claim", "kernels",
-                                                        "needs", "quick",  "watch",    "answer"};
+constexpr std::array<std::string_view, 11> fault_keys = {"about",    "source", "question", "claim",
+                                                         "kernels",  "needs",  "quick",    "watch",
+                                                         "heals_in", "alone",  "answer"};
 constexpr std::array<std::string_view, 3> needed_keys = {"about", "claim", "answer"};
 constexpr std::array<std::string_view, 8> answer_keys = {"rule", "object", "says",       "also",
                                                          "seen", "never",  "misleading", "ideal"};
@@ -83,7 +84,9 @@ class Reader {
         if (const YamlNode* node = root.find("kernels")) read_kernels(*node, fault);
         if (const YamlNode* node = root.find("needs")) fault.needs = words(*node, "needs");
         if (const YamlNode* node = root.find("quick")) fault.quick = word(*node, "quick", truths) == 0;
-        if (const YamlNode* node = root.find("watch")) read_watch(*node, fault);
+        if (const YamlNode* node = root.find("alone")) fault.alone = word(*node, "alone", truths) == 0;
+        if (const YamlNode* node = root.find("watch")) fault.watch_ns = seconds_of(*node, "watch");
+        if (const YamlNode* node = root.find("heals_in")) fault.heals_in_ns = seconds_of(*node, "heals_in");
         read_answer(*root.find("answer"), fault);
         if (error_) return *error_;
         return fault;
@@ -146,16 +149,16 @@ class Reader {
                      escape_control(fault.kernels)));
     }
 
-    void read_watch(const YamlNode& node, Fault& fault) {
-        const std::string said = text(node, "watch");
+    std::uint64_t seconds_of(const YamlNode& node, std::string_view key) {
+        const std::string said = text(node, key);
         unsigned seconds = 0;
         const char* end = said.data() + said.size();
         const auto [rest, wrong] = std::from_chars(said.data(), end, seconds);
         if (wrong != std::errc{} || std::string_view(rest, static_cast<std::size_t>(end - rest)) != "s" ||
             seconds < 1 || seconds > 60)
-            fail(node.at,
-                 fmt::format("`watch` is a number of seconds from 1s to 60s, not {}", escape_control(said)));
-        fault.watch_ns = std::uint64_t{seconds} * 1'000'000'000;
+            fail(node.at, fmt::format("`{}` is a number of seconds from 1s to 60s, not {}", key,
+                                      escape_control(said)));
+        return std::uint64_t{seconds} * 1'000'000'000;
     }
 
     Pattern pattern(const YamlNode& node, std::string_view key) {

@@ -47,7 +47,9 @@ struct Fault {
     std::string kernels = "all";
     std::vector<std::string> needs;  // programs
     bool quick = false;
-    std::uint64_t watch_ns = 0;  // 0: what the command says
+    bool alone = false;             // about the processors, which all that run at once share
+    std::uint64_t watch_ns = 0;     // 0: what the command says
+    std::uint64_t heals_in_ns = 0;  // how long what was under way before goes on once the cause is gone
     Expected expected;
 };
 

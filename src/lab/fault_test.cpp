@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lab/fault.h"
+#include "places.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -21,7 +22,9 @@ claim: inside
 kernels: 6.1-6.12
 needs: [nft, ip]
 quick: true
+alone: true
 watch: 8s
+heals_in: 30s
 answer:
   rule: [firewall_drop]
   object: 'handle ${rule}\b'
@@ -45,12 +48,14 @@ TEST(Fault, is_read_with_all_that_its_file_says) {
     EXPECT_EQ(read->kernels, "6.1-6.12");
     EXPECT_THAT(read->needs, ElementsAre("nft", "ip"));
     EXPECT_TRUE(read->quick);
+    EXPECT_TRUE(read->alone);
     EXPECT_EQ(read->watch_ns, 8'000'000'000u);
+    EXPECT_EQ(read->heals_in_ns, 30'000'000'000u);
     const Expected& expected = read->expected;
     EXPECT_THAT(expected.rules, ElementsAre("firewall_drop"));
     ASSERT_TRUE(expected.object);
     EXPECT_EQ(expected.object->text, "handle ${rule}\\b");
-    EXPECT_EQ(expected.object->at, "f.yaml:11:11");
+    EXPECT_EQ(expected.object->at, "f.yaml:13:11");
     ASSERT_EQ(expected.never.size(), 1u);
     EXPECT_EQ(expected.never[0].why, "it is another");
     EXPECT_EQ(expected.says.size() + expected.also.size() + expected.seen.size() + expected.misleading.size(),
@@ -77,20 +82,21 @@ TEST(Fault, a_mistake_is_told_with_file_line_column_reason_and_the_nearest_word)
         {with("needs: [nft, ip]", "needs: nft"), "f.yaml:6:8: `needs` must be a list; here stands a text"},
         {with("question: drops", "question: [drops]"),
          "f.yaml:3:11: `question` must be a text; here stands a list"},
-        {with("watch: 8s", "watch: 8 minutes"), "f.yaml:8:8: `watch` is a number of seconds"},
-        {with("watch: 8s", "watch: 99s"), "f.yaml:8:8: `watch` is a number of seconds"},
+        {with("watch: 8s", "watch: 8 minutes"), "f.yaml:9:8: `watch` is a number of seconds"},
+        {with("heals_in: 30s", "heals_in: soon"), "f.yaml:10:11: `heals_in` is a number of seconds"},
+        {with("watch: 8s", "watch: 99s"), "f.yaml:9:8: `watch` is a number of seconds"},
         {with("6.1-6.12", "newest"), "f.yaml:5:10: `kernels` is all, a version and a plus"},
         {with("6.1-6.12", "6.12-6.1"), "f.yaml:5:10: `kernels` is all"},
-        {with("  says: ['pid", "  say: ['pid"), "f.yaml:12:3: `answer` has no key say; did you mean says"},
-        {with("  rule: [firewall_drop]\n", ""), "f.yaml:10:3: `answer` lacks `rule`"},
+        {with("  says: ['pid", "  say: ['pid"), "f.yaml:14:3: `answer` has no key say; did you mean says"},
+        {with("  rule: [firewall_drop]\n", ""), "f.yaml:12:3: `answer` lacks `rule`"},
         {with("[firewall_drop]", "none"),
-         "f.yaml:10:9: a fault inside the claim has a rule that must find it"},
-        {with("claim: inside", "claim: healthy"), "f.yaml:10:9: a healthy load has no rule"},
+         "f.yaml:12:9: a fault inside the claim has a rule that must find it"},
+        {with("claim: inside", "claim: healthy"), "f.yaml:12:9: a healthy load has no rule"},
         {with("because: it is another", "becaus: it is another"),
-         "f.yaml:16:34: an entry of `never` has no key becaus; did you mean because"},
+         "f.yaml:18:34: an entry of `never` has no key becaus; did you mean because"},
         {with("{words: dropped, because: it rejects}", "dropped"),
-         "f.yaml:18:7: each of `misleading` has `words` and `because`; here stands a text"},
-        {with("'pid ${pid}'", "'pid (${pid}'"), "f.yaml:12:10: `says` is no regular expression"},
+         "f.yaml:20:7: each of `misleading` has `words` and `because`; here stands a text"},
+        {with("'pid ${pid}'", "'pid (${pid}'"), "f.yaml:14:10: `says` is no regular expression"},
         {"- a list", "f.yaml:1:1: a fault is a group of keys; here stands a list"},
         {"", "f.yaml:1:1: a fault is a group of keys; here stands nothing"},
         {"about: a: b", "f.yaml:1:9: not YAML"},

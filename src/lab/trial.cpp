@@ -190,7 +190,7 @@ std::vector<Pasted> paste(const Fault& fault, const Trial& trial, const Verdict&
         }
         out.push_back(std::move(pasted));
     }
-    std::this_thread::sleep_for(trial.settle);
+    std::this_thread::sleep_for(trial.settle + std::chrono::nanoseconds(fault.heals_in_ns));
     const Result<Outcome> asked = run(why(fault, trial, {"--output", "json"}), stop);
     failed = why_failed(asked);
     if (!failed.empty()) return out;
@@ -289,22 +289,25 @@ Score try_fault(const Fault& fault, const Trial& trial, const std::atomic<bool>&
 std::vector<Score> try_faults(std::span<const Fault* const> faults, const Trial& trial, std::size_t jobs,
                               const std::atomic<bool>& stop, const std::function<void(const Score&)>& told) {
     std::vector<std::optional<Score>> scores(faults.size());
-    std::atomic<std::size_t> next{0};
     std::mutex telling;
-    const auto work = [&] {
-        for (std::size_t at = next++; at < faults.size() && !stop.load(std::memory_order_relaxed);
-             at = next++) {
-            Score score = try_fault(*faults[at], trial, stop);
-            const std::lock_guard lock(telling);
-            told(score);
-            scores[at] = std::move(score);
-        }
-    };
-    {
+    const auto try_those = [&](bool alone, std::size_t at_once) {
+        std::atomic<std::size_t> next{0};
+        const auto work = [&] {
+            for (std::size_t at = next++; at < faults.size() && !stop.load(std::memory_order_relaxed);
+                 at = next++) {
+                if (faults[at]->alone != alone) continue;
+                Score score = try_fault(*faults[at], trial, stop);
+                const std::lock_guard lock(telling);
+                told(score);
+                scores[at] = std::move(score);
+            }
+        };
         std::vector<std::jthread> others;
-        for (std::size_t i = 1; i < std::min(jobs, faults.size()); ++i) others.emplace_back(work);
+        for (std::size_t i = 1; i < std::min(at_once, faults.size()); ++i) others.emplace_back(work);
         work();
-    }
+    };
+    try_those(false, jobs);
+    try_those(true, 1);
     std::vector<Score> out;
     for (std::optional<Score>& score : scores)
         if (score) out.push_back(std::move(*score));

@@ -35,7 +35,7 @@ Score try_fault(const Fault& fault, const Trial& trial, const std::atomic<bool>&
 
 // All of them, `jobs` at a time: each has namespaces, disks and control groups of its own and is watched by a
 // waggle of its own, whose findings are told apart by what the fault made. They share the processors, so a
-// fault that is measured in time can come out otherwise than alone. `told` hears of each when it is done, one
+// fault that is measured in time can come out otherwise than alone; those that say so are tried alone, last. `told` hears of each when it is done, one
 // at a time. The scores stand in the order of the faults; those that `stop` left out are missing.
 std::vector<Score> try_faults(std::span<const Fault* const> faults, const Trial& trial, std::size_t jobs,
                               const std::atomic<bool>& stop, const std::function<void(const Score&)>& told);

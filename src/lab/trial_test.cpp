@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "base/text.h"
+#include "places.h"
 
 namespace waggle::lab {
 namespace {

@@ -59,7 +59,7 @@ std::vector<std::uint64_t> drawn(const std::function<double(std::mt19937_64&)>& 
     return out;
 }
 
-TEST(Histogram, percentiles_of_a_uniform_distribution_are_right_within_a_thirty_second) {
+TEST(HistogramSql, percentiles_of_a_uniform_distribution_are_right_within_a_thirty_second) {
     for (const HistogramForm form : {block_times, every_value})
         for (const auto& [from, to] : {std::pair{0.0, 1000.0}, {1e3, 1e6}, {1e6, 1.1e6}, {0.0, 6e10}})
             expect_percentiles_within(0.032, form, drawn([&](auto& random) {
@@ -68,7 +68,7 @@ TEST(Histogram, percentiles_of_a_uniform_distribution_are_right_within_a_thirty_
                                       "uniform");
 }
 
-TEST(Histogram, percentiles_of_an_exponential_distribution_are_right_within_a_thirty_second) {
+TEST(HistogramSql, percentiles_of_an_exponential_distribution_are_right_within_a_thirty_second) {
     for (const double mean : {300.0, 26e3, 5e6, 1e9})
         expect_percentiles_within(0.032, block_times, drawn([&](auto& random) {
                                       return std::exponential_distribution(1 / mean)(random);
@@ -76,7 +76,7 @@ TEST(Histogram, percentiles_of_an_exponential_distribution_are_right_within_a_th
                                   "exponential");
 }
 
-TEST(Histogram, percentiles_of_a_bimodal_distribution_are_right_within_a_thirty_second) {
+TEST(HistogramSql, percentiles_of_a_bimodal_distribution_are_right_within_a_thirty_second) {
     // A cache that answers at once, and a disk behind it; the share of the disk is near the percentiles
     // asked.
     for (const double slow : {0.009, 0.011, 0.04, 0.06, 0.5})
@@ -88,7 +88,7 @@ TEST(Histogram, percentiles_of_a_bimodal_distribution_are_right_within_a_thirty_
                                   "bimodal");
 }
 
-TEST(Histogram, percentiles_are_right_also_where_all_values_lie_at_one_end_of_a_slot) {
+TEST(HistogramSql, percentiles_are_right_also_where_all_values_lie_at_one_end_of_a_slot) {
     for (std::uint64_t octave = 256; octave < std::uint64_t{1} << 35; octave *= 2)
         for (std::uint64_t step = 0; step < 16; ++step)
             for (const std::uint64_t value :
@@ -101,7 +101,7 @@ TEST(Histogram, percentiles_are_right_also_where_all_values_lie_at_one_end_of_a_
             }
 }
 
-TEST(Histogram, ranks_are_interpolated_inside_a_slot) {
+TEST(HistogramSql, ranks_are_interpolated_inside_a_slot) {
     // One slot of 4,194,304 to 4,456,447 ns: its ends are out of bounds, what is between them rises with the
     // rank.
     std::vector<std::uint64_t> values;
@@ -118,7 +118,7 @@ TEST(Histogram, ranks_are_interpolated_inside_a_slot) {
                     static_cast<double>(exact(values, per_mille)), 200.0);
 }
 
-TEST(Histogram, small_numbers_are_exact_where_the_unit_is_one) {
+TEST(HistogramSql, small_numbers_are_exact_where_the_unit_is_one) {
     std::vector<std::uint64_t> values;
     for (std::uint64_t value = 0; value < 32; ++value) values.push_back(value);
     const Histogram histogram = counted(every_value, values);
@@ -126,14 +126,14 @@ TEST(Histogram, small_numbers_are_exact_where_the_unit_is_one) {
         EXPECT_EQ(histogram.percentile(static_cast<double>(per_mille) / 1000), exact(values, per_mille));
 }
 
-TEST(Histogram, a_percentile_beyond_the_end_is_the_end) {
+TEST(HistogramSql, a_percentile_beyond_the_end_is_the_end) {
     const Histogram histogram = counted(block_times, {1000, std::uint64_t{1} << 37, std::uint64_t{1} << 60});
     EXPECT_EQ(histogram.percentile(1), std::int64_t{1} << 36);
     EXPECT_EQ(histogram.percentile(0.5), std::int64_t{1} << 36);
     EXPECT_LT(histogram.percentile(0.3), 1032);
 }
 
-TEST(Histogram, the_largest_numbers_have_percentiles) {
+TEST(HistogramSql, the_largest_numbers_have_percentiles) {
     for (const std::uint64_t value :
          {std::uint64_t{1} << 62, std::uint64_t{1} << 63, std::numeric_limits<std::uint64_t>::max()}) {
         const auto said = counted(every_value, {value}).percentile(1);
@@ -143,7 +143,7 @@ TEST(Histogram, the_largest_numbers_have_percentiles) {
     EXPECT_EQ(counted(log2_form, {std::uint64_t{1} << 63}).percentile(1), largest);
 }
 
-TEST(Histogram, by_powers_of_two_a_percentile_is_the_upper_bound_of_its_slot) {
+TEST(HistogramSql, by_powers_of_two_a_percentile_is_the_upper_bound_of_its_slot) {
     std::mt19937_64 random(1);
     for (int round = 0; round < 50; ++round) {
         std::vector<std::uint64_t> values(1 + random() % 300);
@@ -159,7 +159,7 @@ TEST(Histogram, by_powers_of_two_a_percentile_is_the_upper_bound_of_its_slot) {
     }
 }
 
-TEST(Histogram, an_empty_one_has_no_percentile_and_no_lines) {
+TEST(HistogramSql, an_empty_one_has_no_percentile_and_no_lines) {
     for (const Histogram& empty : {Histogram(), Histogram(block_times, std::vector<std::uint64_t>(465))}) {
         EXPECT_EQ(empty.percentile(0.5), std::nullopt);
         EXPECT_TRUE(empty.octaves(1).empty());
@@ -170,7 +170,7 @@ TEST(Histogram, an_empty_one_has_no_percentile_and_no_lines) {
     EXPECT_EQ(Histogram().blob(), "");
 }
 
-TEST(Histogram, sums_stop_at_the_largest_number) {
+TEST(HistogramSql, sums_stop_at_the_largest_number) {
     const std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
     Histogram sum(every_value, std::vector<std::uint64_t>{most - 1});
     ASSERT_TRUE(sum.add(Histogram(every_value, std::vector<std::uint64_t>{5, 7}).blob()));
@@ -178,7 +178,7 @@ TEST(Histogram, sums_stop_at_the_largest_number) {
     EXPECT_EQ(sum.total(), most);
 }
 
-TEST(Histogram, merged_histograms_are_as_if_all_values_were_counted_in_one) {
+TEST(HistogramSql, merged_histograms_are_as_if_all_values_were_counted_in_one) {
     const std::vector<std::uint64_t> first =
         drawn([](auto& random) { return std::exponential_distribution(1e-5)(random); }, 1000);
     const std::vector<std::uint64_t> second =
@@ -211,14 +211,14 @@ TEST(Histogram, merged_histograms_are_as_if_all_values_were_counted_in_one) {
         }
 }
 
-TEST(Histogram, an_empty_histogram_does_not_make_another_coarser) {
+TEST(HistogramSql, an_empty_histogram_does_not_make_another_coarser) {
     Histogram sum = counted(block_times, {1000, 2000});
     ASSERT_TRUE(sum.add(""));
     ASSERT_TRUE(sum.add(std::string(36 * 8, '\0')));
     EXPECT_EQ(sum.form(), block_times);
 }
 
-TEST(Histogram, what_is_no_histogram_is_not_added) {
+TEST(HistogramSql, what_is_no_histogram_is_not_added) {
     Histogram sum;
     EXPECT_FALSE(sum.add("1234567"));
     std::string cut = counted(block_times, {1000, 1u << 30}).blob();
@@ -227,7 +227,7 @@ TEST(Histogram, what_is_no_histogram_is_not_added) {
     EXPECT_EQ(sum.total(), 0u);
 }
 
-TEST(Histogram, lines_follow_octaves) {
+TEST(HistogramSql, lines_follow_octaves) {
     const Histogram times = counted(block_times, {1030, 1030, 1500, 5000});
     EXPECT_THAT(times.octaves(1), ElementsAre(Line{1024, 2047, 3, false}, Line{2048, 4095, 0, false},
                                               Line{4096, 8191, 1, false}));
@@ -244,7 +244,7 @@ TEST(Histogram, lines_follow_octaves) {
                 (Line{std::uint64_t{1} << 36, std::numeric_limits<std::uint64_t>::max(), 1, true}));
 }
 
-TEST(Histogram, the_last_line_goes_on_to_its_end) {
+TEST(HistogramSql, the_last_line_goes_on_to_its_end) {
     Histogram sum;
     ASSERT_TRUE(sum.add(counted(block_times, {4100, 5000}).blob()));
     EXPECT_THAT(sum.octaves(1), ElementsAre(Line{4096, 8191, 2, false}));
@@ -253,7 +253,7 @@ TEST(Histogram, the_last_line_goes_on_to_its_end) {
                                              Line{4864, 5119, 1, false}));
 }
 
-TEST(Histogram, lines_hold_every_value_once_and_meet) {
+TEST(HistogramSql, lines_hold_every_value_once_and_meet) {
     const std::vector<std::uint64_t> values =
         drawn([](auto& random) { return std::exponential_distribution(1e-5)(random); }, 5000);
     for (const HistogramForm form : {block_times, every_value, log2_form}) {
@@ -276,7 +276,7 @@ TEST(Histogram, lines_hold_every_value_once_and_meet) {
     }
 }
 
-TEST(Histogram, linear_lines_are_equally_wide_up_to_the_99th_percentile) {
+TEST(HistogramSql, linear_lines_are_equally_wide_up_to_the_99th_percentile) {
     std::vector<std::uint64_t> values;
     for (std::uint64_t value = 1; value <= 1000; ++value) values.push_back(value * 1000);
     values.push_back(50'000'000);

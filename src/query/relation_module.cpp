@@ -77,7 +77,7 @@ int best_index(sqlite3_vtab* vtab, sqlite3_index_info* plan) {
     plan->estimatedCost = rows + 10;
     if (table.relation->read_when_opened()) prefer_last(table, plan, rows);
     plan->orderByConsumed =
-        plan->nOrderBy == 1 && plan->aOrderBy[0].iColumn == -1 && plan->aOrderBy[0].desc == 0;
+        !table.finds && plan->nOrderBy == 1 && plan->aOrderBy[0].iColumn == -1 && plan->aOrderBy[0].desc == 0;
     return SQLITE_OK;
 }
 
@@ -138,8 +138,13 @@ int read(sqlite3_vtab_cursor* base, sqlite3_context* context, int index) {
     return SQLITE_OK;
 }
 
+// Where rows are found by a value, SQLite looks once for each side of an OR and knows by this number what it has had: it has to be the
+// row's own, wherever it stands among those that were found.
 int rowid(sqlite3_vtab_cursor* base, sqlite3_int64* out) {
-    *out = static_cast<VirtualCursor*>(base)->rowid;
+    const auto* cursor = static_cast<VirtualCursor*>(base);
+    *out = cursor->table->finds
+               ? static_cast<sqlite3_int64>(reinterpret_cast<std::uintptr_t>(cursor->row.bytes().data()))
+               : cursor->rowid;
     return SQLITE_OK;
 }
 

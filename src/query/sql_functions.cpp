@@ -99,6 +99,13 @@ void loopback(sqlite3_context* context, int, sqlite3_value** arguments) {
     sqlite3_result_int(context, is_loopback(cell_of(arguments[0]).as_text()) ? 1 : 0);
 }
 
+void in_brackets(sqlite3_context* context, int, sqlite3_value** arguments) {
+    if (sqlite3_value_type(arguments[0]) == SQLITE_NULL) return;
+    std::string address = cell_of(arguments[0]).as_text();
+    if (address.find(':') != std::string::npos) address = "[" + address + "]";
+    sqlite3_result_text64(context, address.data(), address.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+}
+
 void call(sqlite3_context* context, int argc, sqlite3_value** argv) {
     const auto& function = *static_cast<const Sql::Function*>(sqlite3_user_data(context));
     std::vector<Cell> arguments;
@@ -191,6 +198,9 @@ int register_histogram_functions(sqlite3* db) {
 int register_text_functions(sqlite3* db) {
     constexpr int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS;
     if (const int rc = sqlite3_create_function_v2(db, "is_loopback", 1, flags, nullptr, loopback, nullptr,
+                                                  nullptr, nullptr))
+        return rc;
+    if (const int rc = sqlite3_create_function_v2(db, "in_brackets", 1, flags, nullptr, in_brackets, nullptr,
                                                   nullptr, nullptr))
         return rc;
     return sqlite3_create_function_v2(db, "text_shape", 1, flags, nullptr, shape, nullptr, nullptr, nullptr);

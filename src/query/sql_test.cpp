@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "model/found_rows.h"
 #include "query/histogram.h"
 #include "query/testing/tables.h"
 #include "query/window.h"
@@ -16,7 +17,7 @@
 namespace waggle::explain {
 namespace {
 
-using namespace testing;
+using namespace samples;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -170,6 +171,48 @@ TEST_F(SqlTest, what_reading_the_system_takes_is_no_time_of_the_query) {
         << "its own time is bounded as before";
 }
 
+TEST_F(SqlTest, either_of_two_values_finds_all_rows_once_where_rows_are_found_by_a_value) {
+    class Found final : public Relation, public FindsRows {
+      public:
+        explicit Found(const Table& rows) : rows_(rows) {}
+        const Schema& schema() const override { return rows_.schema(); }
+        std::unique_ptr<Cursor> open() const override { return rows_.open(); }
+        std::uint64_t row_count() const override { return rows_.row_count(); }
+        bool read_when_opened() const override { return true; }
+        std::unique_ptr<Cursor> open_where(const Field& field, std::int64_t value) const override {
+            class Only final : public Cursor {
+              public:
+                Only(std::unique_ptr<Cursor> all, const Field& field, std::int64_t value)
+                    : all_(std::move(all)), field_(field), value_(value) {}
+                bool next(Row& row) override {
+                    while (all_->next(row))
+                        if (row.i64(field_) == value_) return true;
+                    return false;
+                }
+
+              private:
+                std::unique_ptr<Cursor> all_;
+                const Field& field_;
+                std::int64_t value_;
+            };
+            return std::make_unique<Only>(rows_.open(), field, value);
+        }
+
+      private:
+        const Table& rows_;
+    };
+    append(drops, {.pid = 1, .port = 80});
+    append(drops, {.pid = 2, .port = 7});
+    append(drops, {.pid = 1, .port = 7});
+    append(drops, {.pid = 3, .port = 9});
+    const Found found(drops);
+    Sql own = std::move(*Sql::open());
+    ASSERT_TRUE(own.add(found, {}));
+    const auto counted = own.query("SELECT count(*) FROM drops WHERE pid = 1 OR port = 7");
+    ASSERT_TRUE(counted) << counted.error().message;
+    EXPECT_EQ(counted->rows[0][0].as_text(), "3");
+}
+
 TEST_F(SqlTest, bounds_the_size_of_a_value) {
     EXPECT_THAT(ask("SELECT length(zeroblob(100000000))"), HasSubstr("larger than 16 MiB"));
 }
@@ -285,6 +328,9 @@ TEST_F(SqlTest, knows_the_addresses_that_each_network_namespace_has_for_itself) 
     for (const char* other : {"192.0.2.127", "1270.0.0.1", "::", "::10", "2001:db8::1", ""})
         EXPECT_EQ(ask(std::string("SELECT is_loopback('") + other + "')"), "0") << other;
     EXPECT_EQ(ask("SELECT is_loopback(NULL) IS NULL"), "1");
+    EXPECT_EQ(ask("SELECT in_brackets('2001:db8::1')"), "[2001:db8::1]");
+    EXPECT_EQ(ask("SELECT in_brackets('192.0.2.1')"), "192.0.2.1");
+    EXPECT_EQ(ask("SELECT in_brackets(NULL) IS NULL"), "1");
 }
 
 TEST_F(SqlTest, merges_histograms_and_reads_their_percentiles) {

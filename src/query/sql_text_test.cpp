@@ -9,7 +9,7 @@
 namespace waggle::explain {
 namespace {
 
-using testing::cell;
+using samples::cell;
 using ::testing::ElementsAre;
 
 TEST(SqlText, finds_words_and_parameters_but_not_in_strings_or_comments) {

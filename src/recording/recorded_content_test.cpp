@@ -12,15 +12,15 @@
 namespace waggle::agent {
 namespace {
 
-struct sample_record {
+struct counted_record {
     waggle_event header;
     __u64 count;
 };
-constexpr Field sample_fields[] = {
-    WAGGLE_HEADER_FIELDS(sample_record),
-    WAGGLE_FIELD(sample_record, count, Unit::count, "How many.", trait_none, "sample_names"),
+constexpr Field counted_fields[] = {
+    WAGGLE_HEADER_FIELDS(counted_record),
+    WAGGLE_FIELD(counted_record, count, Unit::count, "How many.", trait_none, "sample_names"),
 };
-constexpr Schema sample_schema = {"sample", "A sample.", sizeof(sample_record), sample_fields, true};
+constexpr Schema counted_schema = {"sample", "A sample.", sizeof(counted_record), counted_fields, true};
 struct setting_record {
     __u64 value;
 };
@@ -43,13 +43,13 @@ class RecordedContentTest : public testing::Test {
         }
         const Lookup lookup{&names, &subjects};
         for (std::uint32_t pid : {7u, 8u}) {
-            sample_record record{};
+            counted_record record{};
             record.header.pid = pid;
             record.header.start_ns = 1;
             std::strcpy(record.header.comm, "somebody");
             record.count = pid;
-            const Row row(sample_schema, bytes_of(record));
-            writer->rows(sample_schema, false, {&row, 1}, lookup);
+            const Row row(counted_schema, bytes_of(record));
+            writer->rows(counted_schema, false, {&row, 1}, lookup);
         }
         for (const std::uint64_t value : {1, 2}) {
             const setting_record record{value};

@@ -12,9 +12,9 @@
 namespace waggle::sinks {
 namespace {
 
-using testing::cell;
+using samples::cell;
+using samples::example_answer;
 using ::testing::ElementsAre;
-using testing::example_answer;
 using Json = nlohmann::ordered_json;
 
 std::vector<std::string> keys_of(const Json& json) {
@@ -82,7 +82,7 @@ TEST(Json, no_value_can_act_on_a_terminal) {
 TEST(Json, a_row_has_its_columns_as_keys) {
     Names names;
     names.set("drop_reason", 3, "NO_SOCKET");
-    auto record = explain::testing::drop_record({.pid = 7,
+    auto record = explain::samples::drop_record({.pid = 7,
                                                  .comm = "a\"b\xff",
                                                  .count = 2,
                                                  .reason = 3,
@@ -94,7 +94,7 @@ TEST(Json, a_row_has_its_columns_as_keys) {
     record.fixed.share = 0.5;
     record.fixed.source = {4, {}, {192, 0, 2, 7}};
     record.fixed.wait[3] = 9;
-    const Row row(explain::testing::drop_schema, record.finish());
+    const Row row(explain::samples::drop_schema, record.finish());
     const Json json = Json::parse(row_json(row, columns_of(row.schema()), {&names, nullptr}));
     EXPECT_EQ(json["pid"], 7);
     EXPECT_EQ(json["comm"], "a\"b\xef\xbf\xbd");
@@ -108,7 +108,7 @@ TEST(Json, a_row_has_its_columns_as_keys) {
     EXPECT_EQ(json["wait"][3], 9);
     EXPECT_TRUE(json["exe"].is_null());
     record.fixed.share = std::numeric_limits<double>::infinity();
-    const Row endless(explain::testing::drop_schema, record.finish());
+    const Row endless(explain::samples::drop_schema, record.finish());
     EXPECT_TRUE(Json::parse(row_json(endless, columns_of(row.schema()), {}))["share"].is_null());
 }
 

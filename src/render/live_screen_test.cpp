@@ -11,8 +11,8 @@
 namespace waggle::sinks {
 namespace {
 
-using testing::cell;
-using testing::example_answer;
+using samples::cell;
+using samples::example_answer;
 using ::testing::HasSubstr;
 
 constexpr std::uint64_t noon_ns = 1714564800ull * 1'000'000'000;  // 2024-05-01T12:00:00Z

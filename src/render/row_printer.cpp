@@ -103,7 +103,7 @@ RowPrinter::Shape& RowPrinter::shape_of(const Schema& schema) {
     const std::vector<Column> all = columns_of(schema);
     if (layout_.fields.empty()) {
         for (const Column& column : all)
-            if (!column.hidden) shape.columns.push_back(column);
+            if (!column.hidden || layout_.json) shape.columns.push_back(column);
         // The long text, of which a line has room for one, goes last.
         std::stable_partition(shape.columns.begin(), shape.columns.end(),
                               [](const Column& column) { return column.type != Type::text_ref; });

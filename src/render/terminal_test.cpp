@@ -13,9 +13,9 @@
 namespace waggle::sinks {
 namespace {
 
-using testing::cell;
+using samples::cell;
+using samples::example_answer;
 using ::testing::EndsWith;
-using testing::example_answer;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;

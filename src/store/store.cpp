@@ -15,6 +15,11 @@ namespace {
 // A recorded fact has no bound of its own: the file it came from has been read whole already.
 constexpr std::size_t unbounded = SIZE_MAX / 2;
 
+// That tables whose weights sum up to `weights` find room together, the lightest of weight `least` too.
+std::size_t needed_for(std::size_t weights, std::size_t least) {
+    return (Table::smallest_budget * weights + least - 1) / least;
+}
+
 }  // namespace
 
 Store::Store(std::size_t memory_bytes, const Subjects& subjects, explain::Sql sql)
@@ -30,6 +35,15 @@ Result<std::unique_ptr<Store>> Store::create(std::size_t memory_bytes, const Sub
     store->functions_ = std::make_unique<SocketFunctions>();
     if (auto added = store->functions_->add_to(store->sql_); !added) return added.error();
     return store;
+}
+
+std::size_t Store::least_memory(std::span<const Schema* const> schemas) {
+    std::size_t weights = 0, least = SIZE_MAX;
+    for (const Schema* schema : schemas) {
+        weights += schema->memory_weight;
+        least = std::min<std::size_t>(least, schema->memory_weight);
+    }
+    return schemas.empty() ? 0 : needed_for(weights, least);
 }
 
 const Relation* Store::relation(std::string_view name) const {
@@ -76,8 +90,7 @@ std::size_t Store::share_of(const Schema& schema) const {
 Result<void> Store::share_memory(const Schema& newcomer) {
     const std::uint32_t weights = all_weights_ + newcomer.memory_weight;
     const std::uint32_t least = std::min(least_weight_, newcomer.memory_weight);
-    const double smallest = static_cast<double>(memory_bytes_) * least / weights;
-    if (smallest < static_cast<double>(Table::smallest_budget))
+    if (memory_bytes_ < needed_for(weights, least))
         return Error{fmt::format(
             "no memory is left for the table {}: {} of memory are shared by {} already, and each needs {}; "
             "--memory gives more",

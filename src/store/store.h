@@ -41,6 +41,8 @@ class Store {
     // `memory_bytes` bounds all tables of rows together; each may use the share its schema's weight gives it
     // among them. `subjects` outlives the store.
     static Result<std::unique_ptr<Store>> create(std::size_t memory_bytes, const Subjects& subjects);
+    // Below this, tables of these schemas do not find room together.
+    static std::size_t least_memory(std::span<const Schema* const> schemas);
     Store(const Store&) = delete;
     Store& operator=(const Store&) = delete;
     ~Store();

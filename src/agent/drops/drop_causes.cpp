@@ -15,8 +15,9 @@ using column::text;
 // All may be null.
 constexpr DerivedColumn cause_columns[] = {
     {"kind", text, Unit::none,
-     "What dropped: firewall rule, firewall program, firewall unknown, conntrack full, reverse path, "
-     "forwarding off, local network, xdp, tc, cgroup program, socket filter, queue, route, routing "
+     "What dropped: firewall rule, firewall program, firewall unknown, conntrack full, "
+     "conntrack clash, reverse path, forwarding off, local network, xdp, tc, cgroup program, socket filter, "
+     "queue, route, routing "
      "rule, too big, "
      "neighbour, hop limit, checksum; other: no cause is found."},
     {"severity", text, Unit::none, "warning or note; critical where all of a machine's network suffers."},
@@ -37,7 +38,9 @@ constexpr DerivedColumn cause_columns[] = {
     {"destinations", number, Unit::count, "How many addresses they were for."},
     {"destination", text, Unit::none, "The address they were for, where it is one."},
     {"alone_in", number, Unit::identifier,
-     "The network namespace, where that address is one that each has for itself (127.0.0.1, ::1); else 0."},
+     "Where that address means one thing: the network namespace of 127.0.0.1 and ::1; of others the lowest "
+     "of "
+     "those that are joined (network_namespaces.joined), 0 where that is not known."},
     {"protocol", text, Unit::none, "Their protocol, where it is one."},
     {"port", number, Unit::identifier, "The port they were for, where it is one."},
     {"original_destination", text, Unit::none,

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "base/put.h"
 #include "base/tcp_flags.h"
 #include "facts/firewall/firewall_packet.h"
 
@@ -163,7 +164,7 @@ void read_prefix(const std::string& text, waggle_address& network, unsigned& bit
     const std::size_t slash = text.find('/');
     if (slash == std::string::npos) return;
     network = facts::parse_address(text.substr(0, slash));
-    bits = static_cast<unsigned>(std::atoi(text.c_str() + slash + 1));
+    bits = facts::number_of<unsigned>(std::string_view(text).substr(slash + 1));
 }
 
 RoutingRule routing_rule_of(const TableRow& row) {
@@ -221,7 +222,8 @@ DropScene DropScene::read(const DropTables& tables, std::uint64_t from_ns) {
                            static_cast<std::uint32_t>(row.number_or_0("ifindex"))}] = row.text("name");
     });
     tables.each("network_namespaces", [&](const TableRow& row) {
-        scene.namespaces_.insert(static_cast<std::uint32_t>(row.number_or_0("netns")));
+        scene.namespaces_[static_cast<std::uint32_t>(row.number_or_0("netns"))] =
+            static_cast<std::uint32_t>(row.number_or_0("joined"));
     });
     tables.each("net_counters", [&](const TableRow& row) {
         if (row.text("name") == "TcpExtListenOverflows" && row.number_or_0("value_delta") > 0)

@@ -123,6 +123,11 @@ class DropScene {
     bool is_local(const Drop& drop) const;  // it was for this machine
     // False for a namespace that has ended, so that nothing of it can be read or changed any more.
     bool is_there(std::uint32_t netns) const { return namespaces_.empty() || namespaces_.contains(netns); }
+    // The namespaces that devices join with it, by the lowest of them; 0 where that is not known.
+    std::uint32_t joined(std::uint32_t netns) const {
+        const auto found = namespaces_.find(netns);
+        return found == namespaces_.end() ? 0 : found->second;
+    }
     bool has_routes(std::uint32_t netns) const { return routes_.contains(netns); }
     // The longest prefix; with several tables and routing policies it is one of the ways only.
     const Route* route_to(std::uint32_t netns, const std::string& address) const;
@@ -155,7 +160,8 @@ class DropScene {
     std::map<std::uint32_t, std::vector<Prefix>> addresses_;
     std::map<std::uint32_t, std::vector<Route>> routes_;
     std::map<std::pair<std::uint32_t, unsigned>, std::vector<RoutingRule>> routing_rules_;
-    std::set<std::uint32_t> namespaces_, overflowed_;
+    std::map<std::uint32_t, std::uint32_t> namespaces_;  // each with `joined`
+    std::set<std::uint32_t> overflowed_;
     std::map<PortKey, std::vector<SocketRow>> sockets_;
     std::set<std::tuple<std::string, std::string, std::uint16_t>> connections_;  // who opened it, to whom
 };

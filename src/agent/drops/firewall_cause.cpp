@@ -55,6 +55,9 @@ DropCause begin_cause(const DropInquiry& inquiry, const DropGroup& group, const 
     cause["severity"] = severity;
     cause["confidence"] = confidence;
     group.describe(cause, inquiry.window_seconds);
+    const auto alone = cause.find("alone_in");
+    if (alone != cause.end() && alone->second == DropCause::mapped_type(std::int64_t{0}))
+        alone->second = std::int64_t{inquiry.scene.joined(group.drops().front()->netns)};
     group.name_owner(cause, inquiry.scene);
     put_place(inquiry, group, cause);
     return cause;

@@ -84,6 +84,15 @@ class FirewallJudge {
         std::optional<std::int64_t> suspect_counted;
     };
 
+    // What connection tracking of a network namespace counted.
+    struct Tracking {
+        std::int64_t dropped = 0;  // for whatever reason
+        std::int64_t clashed = 0;  // of these: for connections that could not stand beside those it has
+        std::optional<std::int64_t> max;
+
+        std::int64_t no_room() const { return dropped - clashed; }
+    };
+
     struct Guilty {
         FirewallVerdict::Suspect suspect;
         std::vector<const Drop*> drops;
@@ -113,14 +122,14 @@ class FirewallJudge {
                                  static_cast<std::uint32_t>(row.number_or_0("netns"))});
         });
         inquiry_.tables.each("net_counters", [&](const TableRow& row) {
-            if (row.text("name") == "ConntrackDrop")
-                conntrack_drops_[static_cast<std::uint32_t>(row.number_or_0("netns"))] =
-                    row.number("value_delta");
+            const std::string name = row.text("name");
+            if (name != "ConntrackDrop" && name != "ConntrackInsertFailed") return;
+            Tracking& tracking = tracking_[static_cast<std::uint32_t>(row.number_or_0("netns"))];
+            (name == "ConntrackDrop" ? tracking.dropped : tracking.clashed) = row.number_or_0("value_delta");
         });
         inquiry_.tables.each("sysctls", [&](const TableRow& row) {
             if (row.text("name") == "net.netfilter.nf_conntrack_max")
-                conntrack_max_[static_cast<std::uint32_t>(row.number_or_0("netns"))] =
-                    row.number_or_0("number");
+                tracking_[static_cast<std::uint32_t>(row.number_or_0("netns"))].max = row.number("number");
         });
     }
 
@@ -211,11 +220,13 @@ class FirewallJudge {
                 return convict(*guilty, one, dropped);
         }
         if (one.place.who != Who::nftables) {
-            const auto full = conntrack_drops_.find(netns);
-            const std::int64_t tracked = full == conntrack_drops_.end() ? 0 : full->second.value_or(0);
-            if (tracked > 0 && agrees(tracked, dropped)) return tell_conntrack(one, tracked);
+            const Tracking& tracking = tracking_[netns];
+            if (tracking.no_room() > 0 && agrees(tracking.no_room(), dropped))
+                return tell_conntrack(one, "conntrack full", "critical", tracking.no_room());
+            if (tracking.clashed > 0 && agrees(tracking.clashed, dropped))
+                return tell_conntrack(one, "conntrack clash", "warning", tracking.clashed);
             const bool no_rule = one.suspects.empty() || one.contradicted;
-            if (one.place.who == Who::another && no_rule && tracked == 0 && programs.size() == 1 &&
+            if (one.place.who == Who::another && no_rule && tracking.dropped == 0 && programs.size() == 1 &&
                 programs.front()->netns == netns)
                 return tell_program(one, *programs.front());
         }
@@ -355,15 +366,15 @@ class FirewallJudge {
         causes_.push_back(std::move(cause));
     }
 
-    void tell_conntrack(const Case& one, std::int64_t tracked) {
+    void tell_conntrack(const Case& one, const char* kind, const char* severity, std::int64_t counted) {
         DropGroup group;
         for (const Drop* drop : one.drops) group.add(*drop);
         if (!is_enough(group, inquiry_.window_seconds)) return;
-        DropCause cause = begin_cause(inquiry_, group, "conntrack full", "critical", "high");
-        cause["counted"] = tracked;
+        DropCause cause = begin_cause(inquiry_, group, kind, severity, "high");
+        cause["counted"] = counted;
         cause["sysctl"] = "net.netfilter.nf_conntrack_max";
-        const auto max = conntrack_max_.find(one.drops.front()->netns);
-        if (max != conntrack_max_.end()) cause["sysctl_value"] = std::to_string(max->second);
+        const auto max = tracking_[one.drops.front()->netns].max;
+        if (max) cause["sysctl_value"] = std::to_string(*max);
         causes_.push_back(std::move(cause));
     }
 
@@ -420,8 +431,7 @@ class FirewallJudge {
     std::vector<const Drop*> drops_;
     std::map<std::string, RuleRow> rules_;
     std::vector<NetfilterProgram> programs_;
-    std::map<std::uint32_t, std::optional<std::int64_t>> conntrack_drops_;
-    std::map<std::uint32_t, std::int64_t> conntrack_max_;
+    std::map<std::uint32_t, Tracking> tracking_;  // by network namespace
     std::optional<FirewallVerdict> verdict_;
     bool some_unread_ = false;  // rules of some namespace; a recording does not tell
     std::map<std::string, Case> cases_;

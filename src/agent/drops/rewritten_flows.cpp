@@ -93,12 +93,16 @@ void note(Goal& goal, const facts::FirewallPacket& packet, const std::string& or
     goal.original_port = *packet.original_port;
 }
 
-// The packet as the rule saw it, as far as it is known.
-facts::FirewallPacket before_rewriting(const Goal& goal, bool is_here) {
+// The packet as a rule with that target saw it, as far as it is known.
+facts::FirewallPacket before_rewriting(const Goal& goal, const facts::NatTarget& target, bool is_here) {
     facts::FirewallPacket packet;
     if (is_here)
         packet.source = facts::parse_address(goal.drop->source);  // elsewhere it can be rewritten too
     packet.protocol = facts::protocol_number(goal.drop->protocol);
+    // What the target does not name, the rule leaves as it was.
+    if (target.is_whole && !target.port) packet.destination_port = goal.drop->port;
+    if (target.is_whole && !target.here && !target.address.family)
+        packet.destination = facts::parse_address(goal.drop->destination);
     if (goal.rewritten && !goal.unlike) {
         packet.destination = goal.original;
         packet.destination_port = goal.original_port;
@@ -116,7 +120,8 @@ bool can_have_rewritten(const NatRule& rule, const Goal& goal) {
     const bool open = is_here && !rule.target.is_whole;
     if (!open && !facts::is_at(rule.target, facts::parse_address(drop.destination), drop.port)) return false;
     if (rule.counted && *rule.counted == 0) return false;
-    for (const facts::Outcome& outcome : rule.match->evaluate(before_rewriting(goal, is_here)).outcomes)
+    for (const facts::Outcome& outcome :
+         rule.match->evaluate(before_rewriting(goal, rule.target, is_here)).outcomes)
         if (outcome.happens != facts::Tri::no) return true;
     return false;
 }
@@ -172,6 +177,7 @@ void RewrittenFlows::fill(DropMoment& moment, Table& table) const {
             // What the kernel says of the packets' connections is said of the namespace that dropped them.
             const bool is_here = rule.netns == goal.drop->netns;
             if (is_here ? goal.unlike && !goal.rewritten : goal.rewritten) continue;
+            if (moment.scene().joined(rule.netns) != moment.scene().joined(goal.drop->netns)) continue;
             if (!can_have_rewritten(rule, goal)) continue;
             only = rule.target.is_whole ? &rule : nullptr;
             ++fitting;

@@ -26,9 +26,13 @@ constexpr FamiliarName names[] = {
      "trace process_exec --fields time_ns,comm,pid,parent_pid,uid,arguments"},
     {"exitsnoop", "Each process that ends: how long it lived, and how it ended.",
      "trace process_exit --fields time_ns,comm,pid,parent_pid,ran_ns,exit_code,signal"},
+    {"futexctn", "Which locks the threads of a program wait for, and how long.", "top lock"},
     {"gethostlatency", "How long each name took that was asked for at a name server.",
      "trace dns_lookup --fields time_ns,comm,pid,name,type,latency_ns"},
     {"hardirqs", "What interrupts take of each processor.", "top interrupt"},
+    {"irqtop", "What interrupts take of each processor.", "top interrupt"},
+    {"killsnoop", "Which process sends which signal to which.",
+     "trace process_signal --fields time_ns,comm,pid,signal,target_pid,target_comm,outcome"},
     {"runqlat", "How long threads wait for a processor, as a distribution.", "hist run_queue"},
     {"runqslower", "Each wait for a processor that takes 10 ms and more.",
      "trace run_queue --run-queue-least 10ms"},
@@ -38,6 +42,9 @@ constexpr FamiliarName names[] = {
      "trace tcp_connection --fields "
      "time_ns,comm,pid,role,local_address,local_port,remote_address,remote_port,sent_bytes,received_bytes,"
      "lived_ns,ended"},
+    {"tcprtt", "How long packets took to the other side and back, for each TCP connection at its end.",
+     "trace tcp_connection --fields time_ns,comm,pid,remote_address,remote_port,rtt_ns,least_rtt_ns"},
+    {"tcptop", "Who sends and receives most by TCP.", "top tcp"},
 };
 static_assert(std::ranges::is_sorted(names, {}, &FamiliarName::name));
 

@@ -13,7 +13,7 @@ AttachSpec parsed(std::string_view text) {
     return spec ? *spec : AttachSpec{};
 }
 
-std::string refused(std::string_view text) {
+std::string place_refused(std::string_view text) {
     const auto spec = AttachSpec::parse(text);
     EXPECT_FALSE(spec) << text;
     if (spec) return {};
@@ -74,37 +74,39 @@ TEST(AttachSpec, the_parts_stand_where_they_belong) {
 }
 
 TEST(AttachSpec, an_error_names_the_column_and_the_word_that_was_meant) {
-    EXPECT_EQ(refused(""), "column 1: a place is missing, as kprobe:do_exit");
-    EXPECT_EQ(refused("kprob:do_exit"),
+    EXPECT_EQ(place_refused(""), "column 1: a place is missing, as kprobe:do_exit");
+    EXPECT_EQ(place_refused("kprob:do_exit"),
               "column 1: \"kprob\" is no kind of place; did you mean kprobe or kprobe.multi or uprobe");
-    EXPECT_EQ(refused("kprobe:"), "column 8: kprobe wants kprobe:SYMBOL[+OFFSET]");
-    EXPECT_EQ(refused("kprobe"), "column 7: kprobe wants kprobe:SYMBOL[+OFFSET]");
-    EXPECT_EQ(refused("kprobe:do_exit+x"),
+    EXPECT_EQ(place_refused("kprobe:"), "column 8: kprobe wants kprobe:SYMBOL[+OFFSET]");
+    EXPECT_EQ(place_refused("kprobe"), "column 7: kprobe wants kprobe:SYMBOL[+OFFSET]");
+    EXPECT_EQ(place_refused("kprobe:do_exit+x"),
               "column 16: the offset behind + is a number of bytes, as +4 or +0x10");
-    EXPECT_EQ(refused("kretprobe:do_exit+4"), "column 18: a return has no offset");
-    EXPECT_EQ(refused("uprobe:main"), "column 8: uprobe wants uprobe:PATH:SYMBOL[+OFFSET]");
-    EXPECT_EQ(refused("usdt:/bin/x:name"), "column 6: usdt wants usdt:PATH:PROVIDER:NAME");
-    EXPECT_EQ(refused("tracepoint:sched"), "column 12: tracepoint wants tracepoint:CATEGORY:NAME");
-    EXPECT_EQ(refused("tracepoint:a/../b:c"), "column 13: a tracepoint's name has no '/'");
-    EXPECT_EQ(refused("perf:cpu-clok@99"), "column 6: \"cpu-clok\" is no perf event; did you mean cpu-clock");
-    EXPECT_EQ(refused("perf:cpu-clock"),
+    EXPECT_EQ(place_refused("kretprobe:do_exit+4"), "column 18: a return has no offset");
+    EXPECT_EQ(place_refused("uprobe:main"), "column 8: uprobe wants uprobe:PATH:SYMBOL[+OFFSET]");
+    EXPECT_EQ(place_refused("usdt:/bin/x:name"), "column 6: usdt wants usdt:PATH:PROVIDER:NAME");
+    EXPECT_EQ(place_refused("tracepoint:sched"), "column 12: tracepoint wants tracepoint:CATEGORY:NAME");
+    EXPECT_EQ(place_refused("tracepoint:a/../b:c"), "column 13: a tracepoint's name has no '/'");
+    EXPECT_EQ(place_refused("perf:cpu-clok@99"),
+              "column 6: \"cpu-clok\" is no perf event; did you mean cpu-clock");
+    EXPECT_EQ(place_refused("perf:cpu-clock"),
               "column 15: how often? cpu-clock@99 is 99 times a second, cpu-clock#100 at each 100th");
-    EXPECT_EQ(refused("perf:cpu-clock@0"), "column 16: this is no number above 0");
+    EXPECT_EQ(place_refused("perf:cpu-clock@0"), "column 16: this is no number above 0");
     EXPECT_EQ(
-        refused("tc:eth0:ingres"),
+        place_refused("tc:eth0:ingres"),
         "column 9: \"ingres\" is neither ingress (what comes in) nor egress (what goes out); did you mean "
         "ingress");
-    EXPECT_EQ(refused("xdp:"), "column 5: xdp wants xdp:DEVICE");
+    EXPECT_EQ(place_refused("xdp:"), "column 5: xdp wants xdp:DEVICE");
     EXPECT_EQ(
-        refused("uprobe:/a:f,pdi=1"),
+        place_refused("uprobe:/a:f,pdi=1"),
         "column 13: \"pdi\" is no option; did you mean pid; there are pid=, cookie=, build_id= and name=");
-    EXPECT_EQ(refused("uprobe:/a:f,pid=x"), "column 17: pid= wants a number");
-    EXPECT_EQ(refused("uprobe:/a:f,pid=0"), "column 17: a process's number lies between 1 and 4194304");
-    EXPECT_EQ(refused("uprobe::f,build_id=xyz"),
+    EXPECT_EQ(place_refused("uprobe:/a:f,pid=x"), "column 17: pid= wants a number");
+    EXPECT_EQ(place_refused("uprobe:/a:f,pid=0"), "column 17: a process's number lies between 1 and 4194304");
+    EXPECT_EQ(place_refused("uprobe::f,build_id=xyz"),
               "column 20: a build id is an even number of hexadecimal digits");
-    EXPECT_EQ(refused("kprobe:f,pid=3"), "column 10: pid= goes with uprobe, uretprobe, usdt and perf");
-    EXPECT_EQ(refused("xdp:lo,cookie=3"), "column 8: cookie= does not reach a program at xdp");
-    EXPECT_EQ(refused("kprobe:do\x1b[31m"), "column 10: a control character (\\x1b) is no part of a name");
+    EXPECT_EQ(place_refused("kprobe:f,pid=3"), "column 10: pid= goes with uprobe, uretprobe, usdt and perf");
+    EXPECT_EQ(place_refused("xdp:lo,cookie=3"), "column 8: cookie= does not reach a program at xdp");
+    EXPECT_EQ(place_refused("kprobe:do\x1b[31m"),
+              "column 10: a control character (\\x1b) is no part of a name");
 }
 
 TEST(AttachSpec, a_section_that_names_a_place_gives_it) {

@@ -49,12 +49,12 @@ ErrorKind kind_of(const Result<T>& result) {
 }
 
 using Key = std::uint32_t;
-using Value = std::uint64_t;
+using Number = std::uint64_t;
 
-std::map<Key, Value> all(const Map<Key, Value>& map) {
-    std::map<Key, Value> out;
+std::map<Key, Number> all(const Map<Key, Number>& map) {
+    std::map<Key, Number> out;
     const auto walked = map.each(
-        [&](Key key, Value value) { EXPECT_TRUE(out.emplace(key, value).second) << key << " came twice"; });
+        [&](Key key, Number value) { EXPECT_TRUE(out.emplace(key, value).second) << key << " came twice"; });
     EXPECT_TRUE(walked) << walked.error().message;
     return out;
 }
@@ -63,7 +63,7 @@ class HashKinds : public testing::TestWithParam<bpf_map_type> {};
 
 TEST_P(HashKinds, read_back_what_was_written_and_tell_each_misuse_apart) {
     const OwnedFd fd = make(GetParam(), 4, 8, 1000);
-    const auto map = Map<Key, Value>::open(fd.get());
+    const auto map = Map<Key, Number>::open(fd.get());
     ASSERT_TRUE(map) << map.error().message;
     ASSERT_TRUE(map->write(1, 10, Write::noexist));
     EXPECT_EQ(kind_of(map->write(1, 11, Write::noexist)), ErrorKind::exists);
@@ -72,32 +72,32 @@ TEST_P(HashKinds, read_back_what_was_written_and_tell_each_misuse_apart) {
     ASSERT_TRUE(map->write(2, 20));
     EXPECT_EQ(*map->read(1), 12u);
     EXPECT_EQ(kind_of(map->read(3)), ErrorKind::missing_key);
-    EXPECT_EQ(all(*map), (std::map<Key, Value>{{1, 12}, {2, 20}}));
+    EXPECT_EQ(all(*map), (std::map<Key, Number>{{1, 12}, {2, 20}}));
     EXPECT_EQ(*map->take(1), 12u);
     EXPECT_EQ(kind_of(map->erase(1)), ErrorKind::missing_key);
     ASSERT_TRUE(map->erase(2));
-    EXPECT_EQ(all(*map), (std::map<Key, Value>{}));
-    EXPECT_EQ(kind_of(map->view().push(bytes_of(Value{1}))), ErrorKind::unsupported);
+    EXPECT_EQ(all(*map), (std::map<Key, Number>{}));
+    EXPECT_EQ(kind_of(map->view().push(bytes_of(Number{1}))), ErrorKind::unsupported);
 }
 
 TEST_P(HashKinds, thousands_of_entries_come_once_each_in_batches_and_one_by_one) {
     const OwnedFd fd = make(GetParam(), 4, 8, 20'000);
-    const auto map = Map<Key, Value>::open(fd.get());
+    const auto map = Map<Key, Number>::open(fd.get());
     ASSERT_TRUE(map);
     EXPECT_TRUE(map->view().uses_batches());
     std::vector<Key> keys(10'000);
     std::iota(keys.begin(), keys.end(), 0);
-    std::vector<Value> values(keys.begin(), keys.end());
+    std::vector<Number> values(keys.begin(), keys.end());
     ASSERT_EQ(*map->write_many(keys, values), keys.size());
-    const std::map<Key, Value> batched = all(*map);
+    const std::map<Key, Number> batched = all(*map);
     EXPECT_EQ(batched.size(), keys.size());
-    std::map<Key, Value> single;
+    std::map<Key, Number> single;
     ASSERT_TRUE(map->view().each_one_by_one([&](Bytes key, Bytes value) {
-        single[load<Key>(key)] = load<Value>(value);
+        single[load<Key>(key)] = load<Number>(value);
         return true;
     }));
     EXPECT_EQ(single, batched);
-    std::vector<Value> back(keys.size());
+    std::vector<Number> back(keys.size());
     ASSERT_EQ(*map->read_many(keys, back), keys.size());
     EXPECT_EQ(back, values);
     std::size_t seen = 0;
@@ -118,20 +118,20 @@ INSTANTIATE_TEST_SUITE_P(Map, HashKinds, testing::Values(BPF_MAP_TYPE_HASH, BPF_
 
 TEST(MapKernel, a_full_hash_says_so_and_an_lru_makes_room) {
     const OwnedFd fd = make(BPF_MAP_TYPE_HASH, 4, 8, 4);
-    const auto map = Map<Key, Value>::open(fd.get());
+    const auto map = Map<Key, Number>::open(fd.get());
     ASSERT_TRUE(map);
     for (Key key = 0; key < 4; ++key) ASSERT_TRUE(map->write(key, key));
     const auto refused = map->write(9, 9);
     EXPECT_EQ(kind_of(refused), ErrorKind::full);
     EXPECT_EQ(refused.error().message, "write map under_test: it is full with 4 entries");
     const std::vector<Key> keys{1, 2, 7, 8};
-    const std::vector<Value> values{5, 6, 7, 8};
+    const std::vector<Number> values{5, 6, 7, 8};
     const auto part = map->write_many(keys, values);
     EXPECT_EQ(kind_of(part), ErrorKind::full);
     EXPECT_THAT(part.error().message, HasSubstr("2 of 4 are done"));
     EXPECT_EQ(*map->read(2), 6u);
     const OwnedFd lru = make(BPF_MAP_TYPE_LRU_HASH, 4, 8, 128);
-    const auto latest = Map<Key, Value>::open(lru.get());
+    const auto latest = Map<Key, Number>::open(lru.get());
     ASSERT_TRUE(latest);
     for (Key key = 0; key < 2000; ++key) ASSERT_TRUE(latest->write(key, key));
     EXPECT_EQ(*latest->read(1999), 1999u);
@@ -140,13 +140,13 @@ TEST(MapKernel, a_full_hash_says_so_and_an_lru_makes_room) {
 
 TEST(MapKernel, sizes_are_checked_when_opened_and_at_every_call) {
     const OwnedFd fd = make(BPF_MAP_TYPE_HASH, 4, 8, 4);
-    EXPECT_EQ(kind_of(Map<std::uint64_t, Value>::open(fd.get())), ErrorKind::wrong_key_size);
+    EXPECT_EQ(kind_of(Map<std::uint64_t, Number>::open(fd.get())), ErrorKind::wrong_key_size);
     EXPECT_EQ(kind_of(Map<Key, std::uint32_t>::open(fd.get())), ErrorKind::wrong_value_size);
-    EXPECT_EQ(kind_of(PerCpuMap<Key, Value>::open(fd.get())), ErrorKind::unsupported);
+    EXPECT_EQ(kind_of(PerCpuMap<Key, Number>::open(fd.get())), ErrorKind::unsupported);
     const MapView view = view_of(fd);
-    EXPECT_EQ(kind_of(view.read(bytes_of(Value{1}))), ErrorKind::wrong_key_size);
+    EXPECT_EQ(kind_of(view.read(bytes_of(Number{1}))), ErrorKind::wrong_key_size);
     EXPECT_EQ(kind_of(view.write(bytes_of(Key{1}), bytes_of(Key{1}))), ErrorKind::wrong_value_size);
-    EXPECT_EQ(kind_of(view.write_many(bytes_of(Key{1}), bytes_of(std::array<Value, 2>{}))),
+    EXPECT_EQ(kind_of(view.write_many(bytes_of(Key{1}), bytes_of(std::array<Number, 2>{}))),
               ErrorKind::wrong_value_size);
     EXPECT_EQ(kind_of(view.erase_many(bytes_of(std::array<char, 6>{}))), ErrorKind::wrong_key_size);
     EXPECT_EQ(view.write(bytes_of(Key{1}), bytes_of(Key{1})).error().message,
@@ -166,7 +166,7 @@ TEST(MapKernel, what_is_no_map_is_told_apart) {
 
 TEST(MapKernel, a_view_outlives_the_descriptor_it_came_from) {
     OwnedFd fd = make(BPF_MAP_TYPE_HASH, 4, 8, 4);
-    const auto map = Map<Key, Value>::open(fd.get());
+    const auto map = Map<Key, Number>::open(fd.get());
     ASSERT_TRUE(map);
     fd.reset();
     ASSERT_TRUE(map->write(1, 2));
@@ -201,7 +201,7 @@ TEST(MapKernel, the_kinds_of_types_are_checked_where_the_map_has_btf) {
 
 TEST(MapKernel, an_array_has_all_its_entries_and_no_others) {
     const OwnedFd fd = make(BPF_MAP_TYPE_ARRAY, 4, 8, 5000);
-    const auto map = Map<Key, Value>::open(fd.get());
+    const auto map = Map<Key, Number>::open(fd.get());
     ASSERT_TRUE(map);
     ASSERT_TRUE(map->write(4999, 7));
     EXPECT_EQ(*map->read(4999), 7u);
@@ -214,7 +214,7 @@ TEST(MapKernel, an_array_has_all_its_entries_and_no_others) {
     EXPECT_EQ(kind_of(map->erase(1)), ErrorKind::unsupported);
     EXPECT_EQ(kind_of(map->take(1)), ErrorKind::unsupported);
     const std::vector<Key> keys{1, 2, 5001};
-    const std::vector<Value> values{1, 2, 3};
+    const std::vector<Number> values{1, 2, 3};
     EXPECT_EQ(kind_of(map->write_many(keys, values)), ErrorKind::missing_key);
     ASSERT_EQ(*map->write_many(std::span(keys).first(2), std::span(values).first(2)), 2u);
     EXPECT_EQ(*map->read(2), 2u);
@@ -250,7 +250,7 @@ TEST(MapKernel, an_lpm_trie_finds_the_longest_prefix) {
         std::uint8_t address[4];
     };
     const OwnedFd fd = make(BPF_MAP_TYPE_LPM_TRIE, 8, 8, 2, BPF_F_NO_PREALLOC);
-    const auto map = Map<Prefix, Value>::open(fd.get());
+    const auto map = Map<Prefix, Number>::open(fd.get());
     ASSERT_TRUE(map) << map.error().message;
     ASSERT_TRUE(map->write({8, {10, 0, 0, 0}}, 8));
     ASSERT_TRUE(map->write({24, {10, 1, 2, 0}}, 24));
@@ -259,7 +259,7 @@ TEST(MapKernel, an_lpm_trie_finds_the_longest_prefix) {
     EXPECT_EQ(kind_of(map->read({32, {192, 0, 2, 1}})), ErrorKind::missing_key);
     EXPECT_EQ(kind_of(map->write({16, {10, 2, 0, 0}}, 16)), ErrorKind::full);
     std::size_t seen = 0;
-    ASSERT_TRUE(map->each([&](const Prefix&, Value) { ++seen; }));
+    ASSERT_TRUE(map->each([&](const Prefix&, Number) { ++seen; }));
     EXPECT_EQ(seen, 2u);
     ASSERT_TRUE(map->erase({24, {10, 1, 2, 0}}));
     EXPECT_EQ(*map->read({32, {10, 1, 2, 3}}), 8u);
@@ -269,12 +269,12 @@ TEST(MapKernel, a_queue_gives_the_first_and_a_stack_the_last) {
     for (const bpf_map_type type : {BPF_MAP_TYPE_QUEUE, BPF_MAP_TYPE_STACK}) {
         const OwnedFd fd = make(type, 0, 8, 2);
         const MapView view = view_of(fd);
-        Value value = 0;
+        Number value = 0;
         EXPECT_EQ(kind_of(view.pop(into(value))), ErrorKind::missing_key);
-        ASSERT_TRUE(view.push(bytes_of(Value{1})));
-        ASSERT_TRUE(view.push(bytes_of(Value{2})));
-        EXPECT_EQ(kind_of(view.push(bytes_of(Value{3}))), ErrorKind::full);
-        const Value first = type == BPF_MAP_TYPE_QUEUE ? 1 : 2;
+        ASSERT_TRUE(view.push(bytes_of(Number{1})));
+        ASSERT_TRUE(view.push(bytes_of(Number{2})));
+        EXPECT_EQ(kind_of(view.push(bytes_of(Number{3}))), ErrorKind::full);
+        const Number first = type == BPF_MAP_TYPE_QUEUE ? 1 : 2;
         ASSERT_TRUE(view.peek(into(value)));
         EXPECT_EQ(value, first);
         ASSERT_TRUE(view.pop(into(value)));
@@ -292,12 +292,12 @@ TEST(MapKernel, a_queue_gives_the_first_and_a_stack_the_last) {
 TEST(MapKernel, a_bloom_filter_contains_what_was_pushed) {
     const OwnedFd fd = make(BPF_MAP_TYPE_BLOOM_FILTER, 0, 8, 1000);
     const MapView view = view_of(fd);
-    for (Value value = 0; value < 100; ++value) ASSERT_TRUE(view.push(bytes_of(value)));
-    for (Value value = 0; value < 100; ++value) EXPECT_TRUE(*view.contains(bytes_of(value)));
+    for (Number value = 0; value < 100; ++value) ASSERT_TRUE(view.push(bytes_of(value)));
+    for (Number value = 0; value < 100; ++value) EXPECT_TRUE(*view.contains(bytes_of(value)));
     int wrong = 0;
-    for (Value value = 1000; value < 2000; ++value) wrong += *view.contains(bytes_of(value));
+    for (Number value = 1000; value < 2000; ++value) wrong += *view.contains(bytes_of(value));
     EXPECT_LT(wrong, 100);
-    Value out = 0;
+    Number out = 0;
     EXPECT_EQ(kind_of(view.pop(into(out))), ErrorKind::unsupported);
     EXPECT_EQ(kind_of(view.contains(bytes_of(Key{1}))), ErrorKind::wrong_value_size);
 }
@@ -382,7 +382,7 @@ OwnedFd make_storage(bpf_map_type type, int& error) {
 }
 
 void round_trip_storage(const OwnedFd& storage, int owner, int other) {
-    const auto map = Map<int, Value>::open(storage.get());
+    const auto map = Map<int, Number>::open(storage.get());
     ASSERT_TRUE(map) << map.error().message;
     EXPECT_EQ(map->view().shape().max_entries, 0u);
     EXPECT_EQ(kind_of(map->read(owner)), ErrorKind::missing_key);
@@ -433,7 +433,7 @@ TEST(MapKernel, an_inode_storage_works_where_the_kernel_has_bpf_lsm) {
 
 TEST(MapKernel, a_frozen_map_is_read_and_not_written) {
     const OwnedFd fd = make(BPF_MAP_TYPE_ARRAY, 4, 8, 4);
-    const auto map = Map<Key, Value>::open(fd.get());
+    const auto map = Map<Key, Number>::open(fd.get());
     ASSERT_TRUE(map);
     ASSERT_EQ(bpf_map_freeze(fd.get()), 0);
     EXPECT_EQ(*map->read(1), 0u);
@@ -444,7 +444,7 @@ TEST(MapKernel, a_frozen_map_is_read_and_not_written) {
 
 TEST(MapKernel, an_entry_can_be_erased_by_the_walk_that_shows_it) {
     const OwnedFd fd = make(BPF_MAP_TYPE_HASH, 4, 8, 100);
-    const auto map = Map<Key, Value>::open(fd.get());
+    const auto map = Map<Key, Number>::open(fd.get());
     ASSERT_TRUE(map);
     for (Key key = 0; key < 100; ++key) ASSERT_TRUE(map->write(key, key));
     std::size_t seen = 0;

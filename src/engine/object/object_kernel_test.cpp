@@ -15,6 +15,7 @@
 #include <fstream>
 #include <set>
 
+#include "places.h"
 #include "waggle/map.h"
 #include "waggle/object.h"
 #include "waggle/ring.h"
@@ -41,7 +42,7 @@ std::string load_error(const std::string& name) {
     return loaded ? std::string() : loaded.error().message;
 }
 
-void rename_thread(int times) {
+void rename_own_thread(int times) {
     for (int i = 0; i < times; ++i) ::prctl(PR_SET_NAME, i % 2 ? "waggle-a" : "object_test");
 }
 
@@ -156,7 +157,7 @@ TEST_F(ObjectPins, globals_are_shared_with_the_kernel_and_set_again_after_unload
         const auto name = object.attach("count");
         ASSERT_TRUE(name) << name.error().message;
         EXPECT_EQ(*name, "count");
-        rename_thread(5);
+        rename_own_thread(5);
         EXPECT_GE(**counter, 1005u);
         **counter = 1;
         EXPECT_EQ(*object.value<std::uint64_t>("counter"), 1u);
@@ -180,7 +181,7 @@ TEST(LegacyMapsKernel, an_object_as_aya_lays_it_out_loads_and_runs) {
         ASSERT_TRUE(loaded) << loaded.error().message;
         const auto attached = object->attach("trace");
         ASSERT_TRUE(attached) << attached.error().message;
-        rename_thread(10);
+        rename_own_thread(10);
         std::uint32_t key = 1;
         std::uint64_t count = 0, piece[2] = {};
         ASSERT_EQ(bpf_map_lookup_elem(*object->map_fd("COUNTS"), &key, &count), 0);
@@ -198,7 +199,7 @@ TEST(ObjectKernel, a_ring_whose_declaration_types_its_records_loads) {
     ASSERT_TRUE(object->attach("tell"));
     auto ring = Ring::open(*object->map_fd("records"));
     ASSERT_TRUE(ring) << ring.error().message;
-    rename_thread(1);
+    rename_own_thread(1);
     std::size_t records = 0;
     ring->drain([&](std::span<const Bytes> batch) {
         for (const Bytes record : batch) EXPECT_EQ(waggle::load<std::uint64_t>(record), 42u);
@@ -237,7 +238,7 @@ TEST(LegacyMapsKernel, an_object_that_aya_built_loads_runs_and_counts) {
     const auto attached = object->attach("on_rename");
     ASSERT_TRUE(attached) << attached.error().message;
     ::prctl(PR_SET_NAME, "first");
-    rename_thread(9);
+    rename_own_thread(9);
     ASSERT_TRUE(object->detach("on_rename"));
     const auto renames = Map<std::uint32_t, std::uint64_t>::open(*object->map_fd("RENAMES"));
     ASSERT_TRUE(renames) << renames.error().message;
@@ -321,7 +322,7 @@ TEST(ObjectKernel, cycles_of_load_attach_detach_and_unload_leave_nothing) {
     for (; done < most; ++done) {
         cycle(done % 100 == 0);
         if (HasFatalFailure()) return;
-        if (emulated && !wanted && std::chrono::steady_clock::now() - begin > std::chrono::seconds(15)) break;
+        if (emulated && !wanted && std::chrono::steady_clock::now() - begin > std::chrono::seconds(6)) break;
     }
     ::malloc_trim(0);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();

@@ -12,6 +12,7 @@
 
 #include "binary/elf_file.h"
 #include "binary/object_check.h"
+#include "places.h"
 #include "waggle/object.h"
 #include "waggle/support.h"
 
@@ -44,7 +45,7 @@ TEST(ObjectOpen, what_is_no_bpf_object_is_refused_by_what_it_is) {
     const auto script = std::as_bytes(std::span(text));
     EXPECT_EQ(refused({script.begin(), script.end()}),
               "open broken: it is no ELF file (compiled programs begin with 0x7f ELF)");
-    EXPECT_EQ(refused(bytes_of_file("/proc/self/exe")),
+    EXPECT_EQ(refused(bytes_of_file("/bin/true")),
               "open broken: it is built for x86-64, not for BPF (clang -target bpf)");
     auto elf = bytes_of_file(test_object("globals"));
     elf[EI_DATA] = std::byte{ELFDATA2MSB};

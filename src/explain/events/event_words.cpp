@@ -18,7 +18,8 @@ std::span<const EmbeddedFile> event_files() { return events::embedded_files(); }
 
 namespace {
 
-constexpr std::array<std::string_view, 3> facts_keys = {"values", "alike", "against"};
+constexpr std::array<std::string_view, 4> facts_keys = {"values", "alike", "against", "unless"};
+constexpr std::array<std::string_view, 2> unless_keys = {"because", "impact"};
 constexpr std::array<std::string_view, 5> words_keys = {"what", "because", "here", "try", "check"};
 constexpr std::array<std::string_view, 3> event_advice_keys = {"do", "why", "say"};
 
@@ -39,6 +40,11 @@ class FactsReader : public YamlReader {
                 out.values.emplace_back(values->keys[i].text, std::move(kind));
             }
         out.alike = words(node.find("alike"), "alike");
+        if (const YamlNode* unless = node.find("unless"); unless && group(*unless, "unless")) {
+            only_keys(*unless, unless_keys, "unless");
+            out.no_because = conditions(unless->find("because"), "because");
+            out.no_impact = conditions(unless->find("impact"), "impact");
+        }
         if (const YamlNode* against = node.find("against"); against && group(*against, "against"))
             for (std::size_t i = 0; i < against->keys.size(); ++i) {
                 const std::string limit = text(against->items[i], against->keys[i].text);
@@ -50,6 +56,15 @@ class FactsReader : public YamlReader {
                     out.against.push_back(
                         {against->keys[i].text, limit.substr(0, dot), limit.substr(dot + 1)});
             }
+        return out;
+    }
+
+  private:
+    std::vector<EventFacts::Condition> conditions(const YamlNode* node, std::string_view name) {
+        std::vector<EventFacts::Condition> out;
+        if (!node || !group(*node, name)) return out;
+        for (std::size_t i = 0; i < node->keys.size(); ++i)
+            out.push_back({node->keys[i].text, words(&node->items[i], node->keys[i].text)});
         return out;
     }
 };

@@ -51,6 +51,12 @@ struct EventFacts {
         values;  // column and the kind of knowledge that explains it
     std::vector<std::string> alike;
     std::vector<FigureLimit> against;
+    // Where the row itself tells the cause, or that nothing came of it, what holds in general is left out.
+    struct Condition {
+        std::string column;
+        std::vector<std::string> words;  // that it holds; "any" stands for all
+    };
+    std::vector<Condition> no_because, no_impact;
 };
 
 struct EventFiles {

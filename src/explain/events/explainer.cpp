@@ -123,6 +123,13 @@ void add_new(std::vector<std::string>& to, std::string text) {
     if (std::find(to.begin(), to.end(), text) == to.end()) to.push_back(std::move(text));
 }
 
+// A command is advised once, whatever is said behind its #.
+void add_advice(std::vector<std::string>& to, std::string text) {
+    const auto command = [](std::string_view advice) { return trim(advice.substr(0, advice.find(" #"))); };
+    if (std::ranges::none_of(to, [&](const std::string& each) { return command(each) == command(text); }))
+        to.push_back(std::move(text));
+}
+
 }  // namespace
 
 struct Explainer::State {
@@ -180,10 +187,20 @@ struct Explainer::State {
         return out;
     }
 
+    static bool holds(const NamedRow& row, std::span<const EventFacts::Condition> any) {
+        return std::ranges::any_of(any, [&](const EventFacts::Condition& condition) {
+            const Cell cell = cell_named(row, condition.column);
+            return !says_nothing(cell) &&
+                   (std::ranges::find(condition.words, "any") != condition.words.end() ||
+                    std::ranges::find(condition.words, cell.as_text()) != condition.words.end());
+        });
+    }
+
     void add_values(const NamedRow& row, Explained& out) const {
         const EventFacts* facts = facts_of(row.source);
         if (!facts) return;
         const Cell unit = cell_named(row, "unit");
+        const bool because = !holds(row, facts->no_because), impact = !holds(row, facts->no_impact);
         for (const auto& [column, kind] : facts->values) {
             const Cell cell = cell_named(row, column);
             if (says_nothing(cell)) continue;
@@ -195,12 +212,13 @@ struct Explainer::State {
                     phrase(Phrase::event_value,
                            {{"column", column}, {"word", cell.as_text()}, {"what", entry->what}}));
             for (const std::string& cause : entry->because)
-                add_new(out.because, phrase(Phrase::event_in_general, {{"word", word}, {"text", cause}}));
-            if (!entry->impact.empty())
+                if (because)
+                    add_new(out.because, phrase(Phrase::event_in_general, {{"word", word}, {"text", cause}}));
+            if (impact && !entry->impact.empty())
                 add_new(out.impact,
                         phrase(Phrase::event_in_general, {{"word", word}, {"text", entry->impact}}));
-            for (const std::string& each : entry->try_) add_new(out.try_, with_unit(each, unit));
-            for (const std::string& each : entry->check) add_new(out.check, with_unit(each, unit));
+            for (const std::string& each : entry->try_) add_advice(out.try_, with_unit(each, unit));
+            for (const std::string& each : entry->check) add_advice(out.check, with_unit(each, unit));
         }
     }
 
@@ -372,6 +390,9 @@ std::vector<Explainer::Words> Explainer::words() const {
                 for (const auto& [column, unused] : facts->values) add_new(each.columns, column);
                 for (const std::string& column : facts->alike) add_new(each.columns, column);
                 for (const FigureLimit& against : facts->against) add_new(each.columns, against.column);
+                for (const auto* conditions : {&facts->no_because, &facts->no_impact})
+                    for (const EventFacts::Condition& each_one : *conditions)
+                        add_new(each.columns, each_one.column);
             }
             out.push_back(std::move(each));
         }

@@ -45,7 +45,7 @@ TEST_F(ExplainerTest, says_how_a_process_ended_and_never_more_than_the_row_holds
               "nginx (pid 812) ended with exit code 3 after 2 ms.");
     EXPECT_EQ(said(exit_row({{"signal", "SIGSEGV"}})), "nginx (pid 812) was killed by SIGSEGV.");
     EXPECT_EQ(said(exit_row({{"signal", "SIGSEGV"}, {"signal_from", "fault"}})),
-              "nginx (pid 812) was killed by SIGSEGV: it used memory that is not its own.");
+              "nginx (pid 812) was killed by SIGSEGV: it used memory in a way that is not allowed.");
     // The same signal, sent: then it is no fault of its memory.
     EXPECT_EQ(
         said(exit_row(
@@ -95,6 +95,43 @@ TEST_F(ExplainerTest, tells_general_causes_as_general_ones) {
     EXPECT_THAT(whole->impact, Contains("The process's systemd unit is nginx.service."));
     EXPECT_THAT(whole->evidence, Contains(StartsWith("signal SIGSEGV: ")));
     for (const std::string& command : whole->try_) EXPECT_THAT(command, Not(HasSubstr("UNIT")));
+}
+
+TEST_F(ExplainerTest, leaves_general_causes_out_where_the_row_knows_its_own) {
+    const auto sent = explainer.explain_event(exit_row(
+        {{"signal", "SIGKILL"}, {"signal_from", "process"}, {"sender_pid", 9}, {"sender_comm", "kill"}}));
+    ASSERT_TRUE(sent);
+    EXPECT_TRUE(sent->because.empty());
+    const auto unseen =
+        explainer.explain_event(exit_row({{"signal", "SIGKILL"}, {"signal_from", "unknown"}}));
+    ASSERT_TRUE(unseen);
+    EXPECT_THAT(unseen->because, Contains(StartsWith("SIGKILL, in general: ")));
+    for (const auto& [outcome, general] : {std::pair{"delivered", true}, {"too_late", false}}) {
+        const auto signal = explainer.explain_event({"process_signal",
+                                                     {{"pid", 9},
+                                                      {"comm", "kill"},
+                                                      {"signal", "SIGTERM"},
+                                                      {"target_pid", 812},
+                                                      {"target_comm", "nginx"},
+                                                      {"outcome", outcome}}});
+        ASSERT_TRUE(signal);
+        const bool told = std::ranges::any_of(signal->impact, [](const std::string& text) {
+            return text.starts_with("SIGTERM, in general: ");
+        });
+        EXPECT_EQ(told, general) << outcome;
+    }
+    const auto failed = explainer.explain_event({"process_exec_failure",
+                                                 {{"pid", 9},
+                                                  {"comm", "sh"},
+                                                  {"path", "./run"},
+                                                  {"error", "ENOENT"},
+                                                  {"reason", "no_interpreter"},
+                                                  {"obstacle", "/no/such"}}});
+    ASSERT_TRUE(failed);
+    EXPECT_EQ(failed->what,
+              "sh (pid 9) could not become ./run (ENOENT): its first line names /no/such to run it, which "
+              "does not exist.");
+    EXPECT_TRUE(failed->because.empty());
 }
 
 TEST_F(ExplainerTest, counts_rows_that_are_alike_only_where_there_are_rows) {

@@ -55,7 +55,7 @@ std::string advice_of(std::string_view line) {
 TEST(PastedLines, are_explained_by_the_words_they_are_about) {
     std::string_view line;
     std::size_t told = 0;
-    for (const std::string_view text : split(testing::pasted_lines, '\n')) {
+    for (const std::string_view text : split(samples::pasted_lines, '\n')) {
         if (text.starts_with("=> ")) {
             EXPECT_EQ(words_of(line), text.substr(3)) << line;
             ++told;
@@ -186,7 +186,7 @@ TEST(PartsOfLines, never_put_into_a_command_what_a_shell_would_act_on) {
     EXPECT_THAT(entry.try_, ElementsAre("ls -l /tmp/x", "echo $PATH", "Give FILE to nobody.", "cat PROFILE"));
 }
 
-TEST(Patterns, begin_and_end_at_the_edge_of_a_word) {
+TEST(PastedPatterns, begin_and_end_at_the_edge_of_a_word) {
     EXPECT_TRUE(match_pattern("rc=-{n:d}", "failed rc=-11, again"));
     EXPECT_FALSE(match_pattern("rc=-{n:d}", "src=-11"));
     EXPECT_FALSE(match_pattern("exit code {n:d}", "exit code 12abc"));

@@ -70,7 +70,7 @@ struct Rule {
     std::optional<std::size_t> amount;  // the column by which findings of a topic are ordered
     std::uint64_t every_ns = 0;
     std::uint64_t stays_ns = 0;
-    std::string object_kind;
+    Sentences object_kind;
     Sentences object_name;
     Sentences object_value;
     std::vector<std::pair<std::string, Sentences>> subject;

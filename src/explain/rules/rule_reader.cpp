@@ -332,7 +332,7 @@ class RuleReader : public YamlReader {
         rule.units.push_back(Unit::none);
     }
 
-    // A column's name, or a text with columns in braces; or a list of these, the first that can be said.
+    // A column's name (of a kind: a word), or a text with columns in braces; or a list of these, the first that can be said.
     Sentences identifier(const YamlNode& node, std::string_view key, const Rule& rule) {
         Sentences out;
         if (node.kind == YamlNode::Kind::list) {
@@ -346,7 +346,7 @@ class RuleReader : public YamlReader {
     void add_identifier(const YamlNode& node, std::string_view key, const Rule& rule, Sentences& out) {
         std::string said = sentence(node, key);
         if (error_) return;
-        const bool plain = said.find_first_of("{[") == std::string::npos;
+        const bool plain = said.find_first_of("{[") == std::string::npos && key != "kind";
         if (plain && std::find(rule.columns.begin(), rule.columns.end(), said) == rule.columns.end())
             return fail(node.at,
                         fmt::format("`{}` is a column of `when`, or a text with {{columns}} in it; "
@@ -367,7 +367,7 @@ class RuleReader : public YamlReader {
         only_keys(node, object_keys, "`object`");
         for (const std::string_view key : {"kind", "name"})
             if (!node.find(key)) return fail(node.at, fmt::format("`object` lacks `{}`", key));
-        rule.object_kind = escape_control(sentence(*node.find("kind"), "kind"));
+        rule.object_kind = identifier(*node.find("kind"), "kind", rule);
         rule.object_name = identifier(*node.find("name"), "name", rule);
         if (const YamlNode* value = node.find("value")) rule.object_value = identifier(*value, "value", rule);
     }

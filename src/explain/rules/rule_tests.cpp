@@ -423,6 +423,7 @@ std::string RuleTester::State::compare(const YamlNode& wanted, const Rule& rule,
         {"what", finding.what},
         {"impact", finding.impact},
         {"object", finding.object.name},
+        {"object_kind", finding.object.kind},
         {"severity", std::string(severity_name(finding.severity))},
         {"confidence", std::string(confidence_name(finding.confidence))},
     };

@@ -7,7 +7,7 @@
 namespace waggle::explain {
 namespace {
 
-using namespace testing;
+using namespace samples;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -126,7 +126,8 @@ TEST(Words, wrong_plurals_are_refused) {
 }
 
 TEST(Words, the_short_words_of_the_knowledge_explain_a_value) {
-    EXPECT_EQ(say("{signal}: {signal:short}.", row(1)), "SIGSEGV: it used memory that is not its own.");
+    EXPECT_EQ(say("{signal}: {signal:short}.", row(1)),
+              "SIGSEGV: it used memory in a way that is not allowed.");
     EXPECT_EQ(
         say("{code}: {code:short(exit_code)}.", row(1)),
         "127: a shell ends so when a program is not found, the loader of programs when a library is not.");

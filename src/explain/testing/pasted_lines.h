@@ -4,7 +4,7 @@
 
 #include <string_view>
 
-namespace waggle::explain::testing {
+namespace waggle::explain::samples {
 
 inline constexpr std::string_view pasted_lines = R"text(
 Segmentation fault
@@ -481,4 +481,4 @@ bash: 28648 Killed                  sh -c "kill -9 0" 2> /dev/null
 => SIGKILL
 )text";
 
-}  // namespace waggle::explain::testing
+}  // namespace waggle::explain::samples

@@ -11,7 +11,7 @@
 #include "explain/rules.h"
 #include "query/testing/tables.h"
 
-namespace waggle::explain::testing {
+namespace waggle::explain::samples {
 
 inline constexpr std::string_view views_text = R"(- view: loss
   means: "Lost packets by process and port."
@@ -112,4 +112,4 @@ class RuleRoom : public ::testing::Test {
     Sql sql;
 };
 
-}  // namespace waggle::explain::testing
+}  // namespace waggle::explain::samples

@@ -54,10 +54,11 @@ constexpr Field packet_programs_fields[] = {
     WAGGLE_FIELD(packet_program_fact, netns, Unit::identifier,
                  "The network namespace by its number; 0 for control groups, and where it is not known.",
                  trait_key),
-    WAGGLE_FIELD(packet_program_fact, place, Unit::none,
-                 "Where it looks at packets: xdp, tc ingress, tc egress, netfilter, cgroup ingress, cgroup "
-                 "egress.",
-                 trait_key),
+    WAGGLE_FIELD(
+        packet_program_fact, place, Unit::none,
+        "Where it looks at packets: xdp, tc ingress, tc egress, netfilter, socket lookup, cgroup ingress, "
+        "cgroup egress.",
+        trait_key),
     WAGGLE_FIELD(packet_program_fact, interface, Unit::none, "The interface it hangs at."),
     WAGGLE_FIELD(packet_program_fact, ifindex, Unit::identifier, "That interface by its number.",
                  trait_key | trait_hidden),
@@ -141,6 +142,7 @@ class ProgramReader {
         const InterfaceNames names = interface_names(*netlink);
         read_xdp(*netlink, netns.inode, names);
         read_tc(*netlink, netns.inode, names);
+        read_socket_lookup(netns.inode);
     }
 
     void read_cgroups(OwnPrograms& own) {
@@ -312,6 +314,18 @@ class ProgramReader {
                 drops = std::max<std::int64_t>(drops, 0) + load<gnet_stats_queue>(queue).drops;
             });
         });
+    }
+
+    void read_socket_lookup(std::uint32_t netns) {
+        const OwnedFd fd(::open((roots_.proc + "/thread-self/ns/net").c_str(), O_RDONLY | O_CLOEXEC));
+        __u32 ids[64];
+        __u32 count = std::size(ids);
+        if (!fd || ::bpf_prog_query(fd.get(), BPF_SK_LOOKUP, 0, nullptr, ids, &count) != 0) return;
+        for (__u32 i = 0; i < std::min<__u32>(count, std::size(ids)); ++i) {
+            begin("socket lookup", ids[i]);
+            record_.fixed.netns = netns;
+            emit();
+        }
     }
 
     void read_tcx(std::uint32_t netns, std::uint32_t device, const InterfaceNames& names, int type,

@@ -7,6 +7,7 @@
 #include "facts/makers.h"
 #include "facts/testing/fact_rows.h"
 #include "facts/testing/netns_process.h"
+#include "places.h"
 
 namespace waggle::facts {
 namespace {

@@ -2,17 +2,11 @@
 #include <gtest/gtest.h>
 
 #include "base/text.h"
-#include "facts/firewall/firewall_rule.h"
+#include "facts/firewall/testing/test_packet.h"
 #include "facts/testing/fact_rows.h"
 
 namespace waggle::facts {
 namespace {
-
-std::string recorded(const std::string& name) {
-    const auto text = read_file(WAGGLE_SOURCE_DIR "/src/facts/firewall/testdata/" + name);
-    EXPECT_TRUE(text) << name;
-    return text ? *text : std::string();
-}
 
 std::vector<FactRow> rows_of(const std::vector<FirewallRule>& rules) {
     std::vector<FactRow> rows;
@@ -20,11 +14,7 @@ std::vector<FactRow> rows_of(const std::vector<FirewallRule>& rules) {
     return rows;
 }
 
-std::vector<FactRow> nft_rows(const std::string& name) {
-    const auto rules = parse_nft_ruleset(recorded(name + ".json"), recorded(name + ".txt"));
-    EXPECT_TRUE(rules);
-    return rules ? rows_of(*rules) : std::vector<FactRow>{};
-}
+std::vector<FactRow> nft_rows(const std::string& name) { return rows_of(ruleset(name)); }
 
 TEST(FirewallRules, an_nft_rule_has_its_handle_text_counters_and_place) {
     const FactRow row = only_row(nft_rows("host"), {{"id", "7/nftables/inet/fw/input/14"}});

@@ -2,9 +2,11 @@
 // Of several rules that can have dropped a packet: which their counters acquit or convict, and what leads to them.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 
 #include "base/put.h"
+#include "facts/firewall/firewall_match.h"
 #include "facts/firewall/testing/test_packet.h"
 #include "model/record_writer.h"
 
@@ -72,6 +74,22 @@ TEST(FirewallVerdict, of_several_rules_those_whose_counter_stood_still_are_acqui
     EXPECT_EQ(verdict_when(0), "filter INPUT 0, certain");
     // Where there is but one, it is named although its counter was read too late.
     EXPECT_EQ(verdict_when(0, 91), "filter INPUT 10, only candidate");
+}
+
+TEST(FirewallVerdict, a_rule_of_tproxy_can_drop_what_it_fits) {
+    const auto match = make_iptables_match(
+        "-A PREROUTING -p tcp -m tcp --dport 80 -j TPROXY --on-port 3129 --on-ip 0.0.0.0 --tproxy-mark "
+        "0x1/0xffffffff");
+    const auto can_drop = [&](std::uint16_t port) {
+        FirewallPacket sent;
+        sent.protocol = protocol_number("tcp");
+        sent.destination_port = port;
+        const auto outcomes = match->evaluate(sent).outcomes;
+        return std::any_of(outcomes.begin(), outcomes.end(),
+                           [](const Outcome& outcome) { return outcome.kind == Outcome::Kind::drop; });
+    };
+    EXPECT_TRUE(can_drop(80)) << "no program may listen at port 3129";
+    EXPECT_FALSE(can_drop(81));
 }
 
 TEST(FirewallVerdict, rules_it_cannot_read_make_it_silent) {

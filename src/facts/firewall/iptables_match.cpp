@@ -272,7 +272,10 @@ class IptablesMatch final : public FirewallMatch {
         }
         elements_ = nullptr;
         result.reaches_counter = matches;
-        if (matches != Tri::no && !target_.empty()) result.outcomes.push_back(outcome(matches));
+        if (matches == Tri::no || target_.empty()) return result;
+        // Drops what finds no socket to be handed to; what sockets there are is not known here.
+        if (target_ == "TPROXY") result.outcomes.push_back({Outcome::Kind::drop, Tri::maybe, {}});
+        result.outcomes.push_back(outcome(matches));
         return result;
     }
 
@@ -284,7 +287,7 @@ class IptablesMatch final : public FirewallMatch {
         if (target_ == "REJECT") return {Kind::reject, matches, {}};
         if (target_ == "TARPIT") return {Kind::tarpit, matches, {}};
         if (target_ == "ACCEPT" || target_ == "DNAT" || target_ == "SNAT" || target_ == "MASQUERADE" ||
-            target_ == "REDIRECT" || target_ == "NETMAP")
+            target_ == "REDIRECT" || target_ == "NETMAP" || target_ == "TPROXY")
             return {Kind::accept, matches, {}};
         if (target_ == "RETURN") return {Kind::return_, matches, {}};
         if (target_ == "QUEUE" || target_ == "NFQUEUE" || target_ == "SYNPROXY")

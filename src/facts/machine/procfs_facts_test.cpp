@@ -272,6 +272,85 @@ TEST(CpuLimits, so_has_one_of_version_1) {
     EXPECT_EQ(rows[0].at("version"), "1");
 }
 
+TEST(CpusetMembers, a_process_is_kept_by_the_groups_above_it_that_leave_processors_out) {
+    Tree tree;
+    tree.file("sys/devices/system/cpu/online", "0-3\n");
+    const std::string root = "sys/fs/cgroup/";
+    tree.file(root + "cgroup.controllers", "cpuset\n");
+    tree.file(root + "cgroup.procs", "1\n");
+    tree.file(root + "cpuset.cpus.effective", "0-3\n");
+    tree.file(root + "a.service/cpuset.cpus.effective", "0-1\n");
+    tree.file(root + "a.service/cpuset.cpus", "0-1\n");
+    tree.file(root + "a.service/b.service/cpuset.cpus.effective", "0-1\n");
+    tree.file(root + "a.service/b.service/cpuset.cpus", "\n");
+    tree.file(root + "a.service/b.service/inner/cgroup.procs", "7\n");
+    tree.file(root + "a.service/c d/cpuset.cpus.effective", "1\n");
+    tree.file(root + "a.service/c d/cpuset.cpus", "1\n");
+    tree.file(root + "a.service/c d/cgroup.procs", "8\n");
+    tree.file(root + "wide/cpuset.cpus.effective", "0-3\n");
+    tree.file(root + "wide/cgroup.procs", "9\n");
+    const auto rows = fact_rows(*make_cpuset_members(tree.roots()));
+    ASSERT_EQ(rows.size(), 3u);
+    EXPECT_EQ(only_row(rows, {{"pid", "0"}}).at("path"), "/") << "the root of all groups was seen";
+    const FactRow inner = only_row(rows, {{"pid", "7"}});
+    EXPECT_EQ(inner.at("path"), "/a.service/b.service/inner");
+    EXPECT_EQ(inner.at("cpus"), "0-1");
+    EXPECT_EQ(inner.at("limited_by"), "/a.service");
+    EXPECT_EQ(inner.at("unit"), "a.service");
+    EXPECT_TRUE(inner.at("files").ends_with("/fs/cgroup/a.service/cpuset.cpus"));
+    const FactRow both = only_row(rows, {{"pid", "8"}});
+    EXPECT_EQ(both.at("cpus"), "1");
+    EXPECT_EQ(both.at("limited_by"), "/a.service");
+    EXPECT_EQ(both.at("unit"), "") << "two groups leave some out";
+    EXPECT_TRUE(both.at("files").ends_with("/a.service/c d/cpuset.cpus'"));
+    EXPECT_NE(both.at("files").find("/a.service/cpuset.cpus '"), std::string::npos);
+}
+
+TEST(CpusetMembers, so_is_one_of_version_1) {
+    Tree tree;
+    tree.file("sys/devices/system/cpu/online", "0-1\n");
+    const std::string root = "sys/fs/cgroup/cpuset/";
+    tree.file(root + "cgroup.procs", "1\n");
+    tree.file(root + "cpuset.cpus", "0-1\n");
+    tree.file(root + "cpuset.effective_cpus", "0-1\n");
+    tree.file(root + "job/cpuset.cpus", "1\n");
+    tree.file(root + "job/cpuset.effective_cpus", "1\n");
+    tree.file(root + "job/cgroup.procs", "7\n");
+    const auto rows = fact_rows(*make_cpuset_members(tree.roots()));
+    ASSERT_EQ(rows.size(), 1u) << "the root of a container is not the root of all";
+    EXPECT_EQ(rows[0].at("pid"), "7");
+    EXPECT_EQ(rows[0].at("limited_by"), "/job");
+    EXPECT_EQ(rows[0].at("version"), "1");
+}
+
+TEST(CpuWeights, a_group_has_its_weight_and_those_of_the_groups_above_it) {
+    Tree tree;
+    const std::string root = "sys/fs/cgroup/";
+    tree.file(root + "cgroup.controllers", "cpu\n");
+    tree.file(root + "cgroup.procs", "1\n");
+    tree.file(root + "a.slice/cpu.weight", "20\n");
+    tree.file(root + "a.slice/b.service/cpu.weight", "300\n");
+    tree.file(root + "a.slice/b.service/cpu.idle", "1\n");
+    tree.file(root + "a.slice2/cpu.weight", "100\n");
+    tree.file("sys/fs/cgroup/cpu/cgroup.procs", "1\n");
+    tree.file("sys/fs/cgroup/cpu/cpu.shares", "1024\n");
+    tree.file("sys/fs/cgroup/cpu/job/cpu.shares", "512\n");
+    const auto rows = fact_rows(*make_cpu_weights(tree.roots()));
+    ASSERT_EQ(rows.size(), 5u);
+    const FactRow above = only_row(rows, {{"path", "/a.slice/b.service"}, {"holder", "/a.slice"}});
+    EXPECT_EQ(above.at("weight"), "20");
+    EXPECT_EQ(above.at("beside"), "/");
+    EXPECT_EQ(above.at("idle"), "0");
+    const FactRow own = only_row(rows, {{"path", "/a.slice/b.service"}, {"holder", "/a.slice/b.service"}});
+    EXPECT_EQ(own.at("weight"), "300");
+    EXPECT_EQ(own.at("beside"), "/a.slice");
+    EXPECT_EQ(own.at("unit"), "b.service");
+    EXPECT_EQ(own.at("idle"), "1");
+    EXPECT_TRUE(own.at("file").ends_with("/a.slice/b.service/cpu.weight"));
+    EXPECT_EQ(only_row(rows, {{"path", "/a.slice2"}}).at("holder"), "/a.slice2");
+    EXPECT_EQ(only_row(rows, {{"version", "1"}}).at("weight"), "512") << "the root has none";
+}
+
 TEST(IoLimits, a_group_of_version_2_has_a_row_for_each_side_that_is_limited) {
     Tree tree;
     tree.file("sys/fs/cgroup/cgroup.controllers", "io\n");
@@ -448,6 +527,40 @@ TEST(FullDescriptors, what_was_closed_between_two_looks_begins_anew) {
     EXPECT_TRUE(fact_rows(*fact).empty());
     std::filesystem::create_symlink("socket:[5]", one);
     EXPECT_EQ(only_row(fact_rows(*fact), {{"pid", "812"}}).at("looks"), "1");
+}
+
+// A process in that state: R, S, Z ...
+void process_in_state(Tree& tree, int pid, const char* comm, char state, int parent, int threads = 1) {
+    tree.file(fmt::format("proc/{}/stat", pid),
+              fmt::format("{} ({}) {} {} 1 1 0 -1 4194304 1 0 0 0 1 1 0 0 20 0 {} 0 {} 0 0 0\n", pid, comm,
+                          state, parent, threads, 100 + pid));
+}
+
+TEST(UncollectedChildren, what_has_ended_at_two_looks_waits_and_is_told_of_its_parent) {
+    Tree tree;
+    process_in_state(tree, 10, "shop", 'T', 1);
+    process_in_state(tree, 11, "job", 'Z', 10);
+    process_in_state(tree, 12, "job", 'S', 10);
+    process_in_state(tree, 13, "leader", 'Z', 10, 3);  // its other threads go on
+    process_in_state(tree, 14, "alone", 'S', 1);
+    tree.file("proc/10/cgroup", "0::/system.slice/shop.service\n");
+    const auto fact = make_uncollected_children(tree.roots());
+    FactRow row = only_row(fact_rows(*fact), {{"pid", "10"}});
+    EXPECT_EQ(row.at("children"), "1");
+    EXPECT_EQ(row.at("waiting"), "0");
+    process_in_state(tree, 12, "job", 'Z', 10);
+    row = only_row(fact_rows(*fact), {{"pid", "10"}});
+    EXPECT_EQ(row.at("children"), "2");
+    EXPECT_EQ(row.at("waiting"), "1");
+    EXPECT_EQ(row.at("child_comm"), "job");
+    EXPECT_EQ(row.at("state"), "T");
+    EXPECT_EQ(row.at("unit"), "shop.service");
+    // The number of one that was collected is used again: that is another process.
+    process_in_state(tree, 11, "other", 'S', 10);
+    tree.file("proc/11/stat", "11 (other) Z 10 1 1 0 -1 4194304 1 0 0 0 1 1 0 0 20 0 1 0 999 0 0 0\n");
+    row = only_row(fact_rows(*fact), {{"pid", "10"}});
+    EXPECT_EQ(row.at("children"), "2");
+    EXPECT_EQ(row.at("waiting"), "1");
 }
 
 // A process of that user with that many threads; one that is `exempt` has CAP_SYS_RESOURCE.

@@ -90,6 +90,28 @@ TEST(NamespacesKernel, what_is_of_no_namespace_is_read_after_the_tour) {
     EXPECT_GT(late.tries_seen, 0);
 }
 
+TEST(NamespacesKernel, those_that_a_pair_of_devices_joins_have_one_number_and_others_another) {
+    const NetnsProcess first([] { return 0; }), second([] { return 0; }), third([] { return 0; }),
+        apart([] { return 0; });
+    const auto join = [](const NetnsProcess& one, const NetnsProcess& other, const std::string& name) {
+        return std::system(("ip link add " + name + " netns " + one.pid() + " type veth peer name " + name +
+                            " netns " + other.pid())
+                               .c_str());
+    };
+    ASSERT_EQ(join(first, second, "ab"), 0);
+    ASSERT_EQ(join(second, third, "bc"), 0);
+    std::map<std::string, std::string> joined;
+    const auto fact = make_network_namespaces({});
+    ASSERT_TRUE(fact->read([&](const Row& row) {
+        const FactRow all = fact_row(row);
+        joined[all.at("netns")] = all.at("joined");
+    }));
+    EXPECT_EQ(joined.at(first.inode()), joined.at(third.inode()));
+    EXPECT_EQ(joined.at(second.inode()), joined.at(third.inode()));
+    EXPECT_EQ(joined.at(apart.inode()), apart.inode());
+    EXPECT_NE(joined.at(first.inode()), joined.at(apart.inode()));
+}
+
 TEST(NamespacesKernel, a_moment_lists_the_namespaces_once) {
     NamespaceTour tour;
     const std::size_t before = tour.namespaces().size();

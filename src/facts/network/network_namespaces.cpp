@@ -3,6 +3,7 @@
 
 #include "base/put.h"
 #include "facts/makers.h"
+#include "facts/network/joined_namespaces.h"
 #include "host/procfs.h"
 #include "model/record_writer.h"
 
@@ -16,8 +17,9 @@ struct network_namespace_fact {
     char comm[WAGGLE_COMM_LEN];
     waggle_text path;
     waggle_text name;
+    __u32 joined;
     __u8 own;
-    __u8 reserved[3];
+    __u8 reserved[7];
 };
 
 constexpr Field network_namespaces_fields[] = {
@@ -31,6 +33,11 @@ constexpr Field network_namespaces_fields[] = {
                  "The lowest pid in it: a container's first process; 0 where no process is in it."),
     WAGGLE_FIELD(network_namespace_fact, comm, Unit::none, "That process's name, at most 15 characters."),
     WAGGLE_FIELD(network_namespace_fact, processes, Unit::count, "How many processes are in it."),
+    WAGGLE_FIELD(
+        network_namespace_fact, joined, Unit::identifier,
+        "The lowest number of those that devices join with it (veth, macvlan ...), itself among them: "
+        "within them an address means one thing. 0 where that could not be read.",
+        trait_hidden),
 };
 constexpr Schema network_namespace_schema = {
     "network_namespaces",
@@ -42,16 +49,26 @@ class NetworkNamespaces final : public NamespaceFact {
     explicit NetworkNamespaces(const Roots& roots) : NamespaceFact(roots) {}
     const Schema& schema() const override { return network_namespace_schema; }
 
-    bool enters() const override { return false; }
-    Result<void> begin(std::span<const NetworkNamespace> all, const RowSink& sink) override {
+    Result<void> begin(std::span<const NetworkNamespace> all, const RowSink&) override {
+        all_.assign(all.begin(), all.end());
+        joined_.begin(all, roots_.proc);
+        return {};
+    }
+    Result<void> read_in(const NetworkNamespace& netns, const RowSink&) override {
+        (void)joined_.read_in(netns);  // what could not be read is said by 0
+        return {};
+    }
+    // The list needs no namespace to be entered.
+    Result<void> end(const RowSink& sink, Result<void>) override {
         Procfs proc(roots_.proc);
         RecordWriter<network_namespace_fact> record;
-        for (const NetworkNamespace& netns : all) {
+        for (const NetworkNamespace& netns : all_) {
             record.clear();
             record.fixed.netns = netns.inode;
             record.fixed.own = netns.own ? 1 : 0;
             record.fixed.pid = netns.pid;
             record.fixed.processes = netns.processes;
+            record.fixed.joined = joined_.group(netns.inode);
             if (netns.pid) put(record.fixed.comm, proc.comm(netns.pid));
             record.text(&network_namespace_fact::path,
                         netns.pid ? fmt::format("{}/{}/ns/net", roots_.proc, netns.pid) : netns.path);
@@ -60,7 +77,10 @@ class NetworkNamespaces final : public NamespaceFact {
         }
         return {};
     }
-    Result<void> read_in(const NetworkNamespace&, const RowSink&) override { return {}; }
+
+  private:
+    std::vector<NetworkNamespace> all_;
+    JoinedNamespaces joined_;
 };
 
 }  // namespace

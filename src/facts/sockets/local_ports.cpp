@@ -55,7 +55,7 @@ struct local_port_fact {
     __u32 fin_wait;
     __u32 opening;
     __u32 other;
-    __u32 reserved2;
+    __u32 elsewhere;
 };
 
 constexpr Field local_ports_fields[] = {
@@ -82,6 +82,8 @@ constexpr Field local_ports_fields[] = {
     WAGGLE_FIELD(local_port_fact, opening, Unit::count,
                  "Of these: the other side has not answered yet (SYN_SENT)."),
     WAGGLE_FIELD(local_port_fact, other, Unit::count, "Of these: in any other state."),
+    WAGGLE_FIELD(local_port_fact, elsewhere, Unit::count,
+                 "Connections to that address and port from other addresses of this side."),
 };
 constexpr Schema local_ports_schema = {"local_ports",
                                        "Where connections from one address to one address and port hold half "
@@ -118,10 +120,12 @@ class LocalPorts final : public NamespaceFact {
         const auto range = parse_port_range(range_text, proc_.file("sys/net/ipv4/ip_local_reserved_ports"));
         if (!range || (counts->tcp + counts->time_wait) * 2 < range->ports) return {};
         std::map<Way, local_port_fact> ways;
+        std::map<Way, std::uint32_t> from_anywhere;  // by the other side alone
         const auto dumped = dump_connections([&](const SocketState& socket) {
             if (!range->has(socket.local_port)) return;
             local_port_fact& way = ways[{socket.local, socket.peer, socket.peer_port}];
             ++way.taken;
+            ++from_anywhere[{{}, socket.peer, socket.peer_port}];
             ++count_of(way, socket);
         });
         for (auto& [place, way] : ways) {
@@ -135,6 +139,7 @@ class LocalPorts final : public NamespaceFact {
             record_.fixed.first_port = range->first;
             record_.fixed.last_port = range->last;
             record_.fixed.range_ports = range->ports;
+            record_.fixed.elsewhere = from_anywhere[{{}, place.peer, place.peer_port}] - way.taken;
             sink(Row(local_ports_schema, record_.finish()));
         }
         return dumped;

@@ -37,6 +37,10 @@ struct SocketState {
     bool has_tcp_info = false;  // the kernel gave the figures below
     std::uint64_t acked_bytes = 0;
     std::uint64_t receiver_limited_ns = 0;  // it had data, and the other side's window was full
+    std::uint64_t send_buffer_limited_ns =
+        0;                            // the program had more, and the send buffer was full of what was sent
+    std::uint64_t busy_ns = 0;        // data waited to be sent or confirmed
+    std::uint64_t round_trip_ns = 0;  // to the other side and back, as the kernel smooths it
     std::uint32_t peer_window = 0;
     std::uint32_t unanswered_probes = 0;  // whether there is room now
 

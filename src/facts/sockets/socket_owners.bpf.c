@@ -15,10 +15,12 @@ char LICENSE[] SEC("license") = "GPL";
 #define FAMILY_INET6 10
 #define STATE_LISTEN 10
 #define PROTOCOL_UDP 17
+#define BUFFER_LOCKS 3 /* SOCK_SNDBUF_LOCK and SOCK_RCVBUF_LOCK */
 
 /* Of struct sock and struct sock_common what this program alone reads. */
 struct sock___waiting {
     __u16 sk_protocol;
+    unsigned char sk_userlocks : 4;
 } __attribute__((preserve_access_index));
 struct sock_common___sharing {
     __u16 skc_dport;
@@ -47,6 +49,8 @@ int on_file(struct bpf_iter__task_file* ctx) {
                   (protocol == PROTOCOL_UDP && BPF_CORE_READ(sk, __sk_common.skc_num) != 0 &&
                    BPF_CORE_READ(common, skc_dport) == 0);
     owner.reuseport = BPF_CORE_READ_BITFIELD_PROBED(common, skc_reuseport);
+    owner.fixed_buffers =
+        BPF_CORE_READ_BITFIELD_PROBED((struct sock___waiting*)sk, sk_userlocks) & BUFFER_LOCKS;
     bpf_seq_write(ctx->meta->seq, &owner, sizeof owner);
     return 0;
 }

@@ -80,6 +80,8 @@ bool SocketOwners::find_by_kernel(Procfs& proc, Owners& owners) {
         owner->second.exe = exe;
         owner->second.start_ns = start_ns;
         owner->second.reuseport = one.reuseport != 0;
+        owner->second.send_buffer_fixed = (one.fixed_buffers & 1) != 0;
+        owner->second.receive_buffer_fixed = (one.fixed_buffers & 2) != 0;
     }
     return true;
 }

@@ -10,9 +10,10 @@ struct socket_owner {
     __u32 inode;
     __u32 pid;
     char comm[16];
-    __u8 waits;     /* a TCP listener, or a UDP socket with a port and no partner */
-    __u8 reuseport; /* SO_REUSEPORT: it shares its port with others of its kind */
-    __u8 reserved[6];
+    __u8 waits;         /* a TCP listener, or a UDP socket with a port and no partner */
+    __u8 reuseport;     /* SO_REUSEPORT: it shares its port with others of its kind */
+    __u8 fixed_buffers; /* as sk_userlocks: 1 its send buffer, 2 its receive buffer has a size of its own */
+    __u8 reserved[5];
 };
 
 #ifdef __cplusplus

@@ -26,6 +26,9 @@ struct Owner {
     std::string exe;
     std::uint64_t start_ns = 0;     // of that process, CLOCK_BOOTTIME, to 1/100 s
     std::optional<bool> reuseport;  // of the socket (SO_REUSEPORT); nothing where only /proc could be asked
+    // Of the socket: whether a program has set the buffer's size (SO_SNDBUF, SO_RCVBUF), so that the kernel does not
+    // change it; nothing as above.
+    std::optional<bool> send_buffer_fixed = std::nullopt, receive_buffer_fixed = std::nullopt;
 };
 
 class SocketOwners {

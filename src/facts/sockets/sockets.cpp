@@ -45,6 +45,11 @@ struct socket_fact {
     __s64 reuseport;
     __s64 acked_bytes;
     __s64 receiver_limited_ns;
+    __s64 send_buffer_limited_ns;
+    __s64 busy_ns;
+    __s64 round_trip_ns;
+    __s64 send_buffer_fixed;
+    __s64 receive_buffer_fixed;
     __s64 peer_window_bytes;
     __s64 unanswered_probes;
     __u32 accept_queue_lowest;
@@ -96,6 +101,27 @@ constexpr Field sockets_fields[] = {
         "TCP: how long data waited here because the other side had no room for it (its receive window "
         "was full); null as before.",
         trait_cumulative | trait_nullable),
+    WAGGLE_FIELD(
+        socket_fact, send_buffer_limited_ns, Unit::nanoseconds,
+        "TCP: how long the program had more to send and everything was sent that the send buffer holds, "
+        "so that it was full of what was not yet confirmed; null as before.",
+        trait_cumulative | trait_nullable),
+    WAGGLE_FIELD(socket_fact, busy_ns, Unit::nanoseconds,
+                 "TCP: how long data waited to be sent or confirmed; null as before.",
+                 trait_cumulative | trait_nullable),
+    WAGGLE_FIELD(socket_fact, round_trip_ns, Unit::nanoseconds,
+                 "TCP: time to the other side and back, as the kernel smooths it; null as before.",
+                 trait_nullable),
+    WAGGLE_FIELD(
+        socket_fact, send_buffer_fixed, Unit::none,
+        "1 where the program has set the send buffer's size (SO_SNDBUF), so that the kernel does not let "
+        "it grow; null where not known.",
+        trait_nullable),
+    WAGGLE_FIELD(
+        socket_fact, receive_buffer_fixed, Unit::none,
+        "1 where the program has set the receive buffer's size (SO_RCVBUF), so that the kernel does not "
+        "let it grow; null where not known.",
+        trait_nullable),
     WAGGLE_FIELD(
         socket_fact, peer_window_bytes, Unit::bytes,
         "TCP: how much not yet confirmed data the other side takes (its receive window); null as before.",
@@ -337,6 +363,12 @@ class Sockets final : public NamespaceFact {
             };
             record.fixed.acked_bytes = if_known(socket.acked_bytes);
             record.fixed.receiver_limited_ns = if_known(socket.receiver_limited_ns);
+            record.fixed.send_buffer_limited_ns = if_known(socket.send_buffer_limited_ns);
+            record.fixed.busy_ns = if_known(socket.busy_ns);
+            record.fixed.round_trip_ns = if_known(socket.round_trip_ns);
+            const auto if_told = [](const std::optional<bool>& flag) { return flag ? *flag : null_i64; };
+            record.fixed.send_buffer_fixed = if_told(owner.send_buffer_fixed);
+            record.fixed.receive_buffer_fixed = if_told(owner.receive_buffer_fixed);
             record.fixed.peer_window_bytes = if_known(socket.peer_window);
             record.fixed.unanswered_probes = if_known(socket.unanswered_probes);
             record.fixed.pid = owner.pid;
@@ -344,7 +376,7 @@ class Sockets final : public NamespaceFact {
             put(record.fixed.comm, owner.comm);
             put(record.fixed.interface, one.interface);
             record.fixed.v6_only = socket.v6_only ? 1 : 0;
-            record.fixed.reuseport = owner.reuseport ? *owner.reuseport : null_i64;
+            record.fixed.reuseport = if_told(owner.reuseport);
             record.text(&socket_fact::exe, owner.exe);
             sink(Row(sockets_schema, record.finish()));
         }

@@ -176,7 +176,9 @@ TEST(SocketsKernel, the_kernel_and_proc_name_the_same_owners) {
 
 TEST(SocketsKernel, ports_held_towards_one_service_are_counted_by_the_state_that_ss_shows) {
     const NetnsProcess inside([] {
-        if (std::system("sysctl -qw net.ipv4.ip_local_port_range='45000 45099'") != 0) return 1;
+        // A port may be taken again from TIME_WAIT after a second on loopback, which a slow machine needs for all this.
+        if (std::system("sysctl -qw net.ipv4.ip_local_port_range='45000 45099' net.ipv4.tcp_tw_reuse=0") != 0)
+            return 1;
         const int listener = bound(SOCK_STREAM, 8082);
         if (listener < 0 || ::listen(listener, 128) != 0) return 1;
         const sockaddr_in address = loopback_address(8082);
@@ -194,6 +196,13 @@ TEST(SocketsKernel, ports_held_towards_one_service_are_counted_by_the_state_that
                 if (::read(client, &byte, 1) != 0) return 1;
             }
         }
+        sockaddr_in other = loopback_address(0);
+        other.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
+        for (int i = 0; i < 7; ++i) {
+            const int client = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+            if (::bind(client, reinterpret_cast<const sockaddr*>(&other), sizeof other) != 0) return 1;
+            if (::connect(client, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return 1;
+        }
         return 0;
     });
     const FactRow row = only_row(fact_rows(*make_local_ports({})), {{"netns", inside.inode()}});
@@ -205,6 +214,7 @@ TEST(SocketsKernel, ports_held_towards_one_service_are_counted_by_the_state_that
     EXPECT_EQ(row.at("time_wait"), "40");
     EXPECT_EQ(row.at("close_wait"), "20");
     EXPECT_EQ(row.at("established"), "20");
+    EXPECT_EQ(row.at("elsewhere"), "7");
     const std::string ss = inside.output("ss -tnH state time-wait dport = :8082");
     EXPECT_EQ(std::count(ss.begin(), ss.end(), '\n'), 40);
 }
@@ -215,6 +225,8 @@ TEST(SocketsKernel, a_sender_whose_reader_does_not_read_shows_that_it_waits_for_
         if (listener < 0 || ::listen(listener, 1) != 0) return 1;
         const sockaddr_in address = loopback_address(8083);
         const int client = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        const int room = 1 << 20;
+        ::setsockopt(client, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
         if (::connect(client, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return 1;
         const std::vector<char> data(1 << 16);
         while (::send(client, data.data(), data.size(), MSG_DONTWAIT) > 0 || errno == EINTR) continue;
@@ -232,6 +244,10 @@ TEST(SocketsKernel, a_sender_whose_reader_does_not_read_shows_that_it_waits_for_
     EXPECT_NE(ss.find("bytes_acked:" + row.at("acked_bytes") + " "), std::string::npos) << ss;
     EXPECT_NE(ss.find("rwnd_limited:"), std::string::npos) << ss;
     EXPECT_GT(std::stoull(row.at("receiver_limited_ns")), 0u);
+    EXPECT_GE(std::stoull(row.at("busy_ns")), std::stoull(row.at("receiver_limited_ns")));
+    EXPECT_GT(std::stoull(row.at("round_trip_ns")), 0u);
+    EXPECT_EQ(row.at("send_buffer_fixed"), "1");
+    EXPECT_EQ(row.at("receive_buffer_fixed"), "0");
     EXPECT_EQ(row.at("peer_window_bytes"), "0");
     EXPECT_GT(std::stoull(row.at("send_queue_bytes")), 0u);
     const FactRow listener = only_row(read_sockets(), {{"netns", inside.inode()}, {"state", "LISTEN"}});

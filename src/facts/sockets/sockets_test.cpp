@@ -120,7 +120,10 @@ TEST(Sockets, what_an_older_kernel_does_not_tell_of_a_connection_is_not_known) {
     std::vector<std::byte> info(300);
     info[3] = std::byte{2};
     info[120] = std::byte{7};
+    info[68] = std::byte{3};
+    info[168] = std::byte{4};
     info[176] = std::byte{5};
+    info[184] = std::byte{6};
     info[229] = std::byte{1};
     SocketState socket;
     read_tcp_info(Bytes(info).first(228), socket);
@@ -130,6 +133,9 @@ TEST(Sockets, what_an_older_kernel_does_not_tell_of_a_connection_is_not_known) {
     EXPECT_EQ(socket.unanswered_probes, 2u);
     EXPECT_EQ(socket.acked_bytes, 7u);
     EXPECT_EQ(socket.receiver_limited_ns, 5000u);
+    EXPECT_EQ(socket.send_buffer_limited_ns, 6000u);
+    EXPECT_EQ(socket.busy_ns, 4000u);
+    EXPECT_EQ(socket.round_trip_ns, 3000u);
     EXPECT_EQ(socket.peer_window, 256u);
 }
 

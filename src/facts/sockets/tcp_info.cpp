@@ -17,6 +17,9 @@ void read_tcp_info(Bytes info, SocketState& socket) {
     socket.has_tcp_info = true;
     socket.acked_bytes = load<std::uint64_t>(info, acked);
     socket.receiver_limited_ns = load<std::uint64_t>(info, limited) * 1000;
+    socket.send_buffer_limited_ns = load<std::uint64_t>(info, offsetof(tcp_info, tcpi_sndbuf_limited)) * 1000;
+    socket.busy_ns = load<std::uint64_t>(info, offsetof(tcp_info, tcpi_busy_time)) * 1000;
+    socket.round_trip_ns = std::uint64_t{load<std::uint32_t>(info, offsetof(tcp_info, tcpi_rtt))} * 1000;
     socket.unanswered_probes = load<std::uint8_t>(info, offsetof(tcp_info, tcpi_probes));
     socket.peer_window = load<std::uint32_t>(info, window);
 }

@@ -9,7 +9,7 @@
 #include "model/table.h"
 #include "query/sql.h"
 
-namespace waggle::explain::testing {
+namespace waggle::explain::samples {
 
 struct DropRecord {
     waggle_event header;
@@ -103,4 +103,4 @@ inline Cell cell(std::string_view value, Value::Kind kind = Value::Kind::text) {
     return out;
 }
 
-}  // namespace waggle::explain::testing
+}  // namespace waggle::explain::samples

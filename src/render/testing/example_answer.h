@@ -5,9 +5,9 @@
 #include "explain/finding.h"
 #include "query/testing/tables.h"
 
-namespace waggle::sinks::testing {
+namespace waggle::sinks::samples {
 
-using explain::testing::cell;
+using explain::samples::cell;
 
 inline explain::Answer example_answer() {
     using namespace explain;
@@ -50,4 +50,4 @@ inline explain::Answer example_answer() {
     return answer;
 }
 
-}  // namespace waggle::sinks::testing
+}  // namespace waggle::sinks::samples

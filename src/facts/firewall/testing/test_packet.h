@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "facts/firewall/firewall_rule.h"
 #include "facts/firewall/firewall_verdict.h"
+#include "places.h"
 
 namespace waggle::facts {
 

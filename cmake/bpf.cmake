@@ -19,7 +19,7 @@ function(waggle_bpf target source)
     COMMAND sed -i "s/ _Bool / bool /" ${dir}/${name}.skel.h # bpftool writes C; this is read as C++
     DEPENDS ${src} ${bpf_headers} ${event_headers}
     VERBATIM)
-  add_custom_target(${target}_${name}_skel DEPENDS ${dir}/${name}.skel.h)
-  add_dependencies(${target} ${target}_${name}_skel)
+  add_custom_target(${name}_skel DEPENDS ${dir}/${name}.skel.h)
+  add_dependencies(${target} ${name}_skel)
   target_include_directories(${target} PRIVATE ${dir})
 endfunction()

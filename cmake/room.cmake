@@ -13,8 +13,13 @@ function(waggle_room name)
 endfunction()
 
 # Called by the room's own CMakeLists.txt. TESTED_BY_COMMANDS: its kernel test drives the program, and runs here only.
+# TESTED_ALONE: its kernel test is a program of its own always.
 function(waggle_room_library name)
-  cmake_parse_arguments(arg "TESTED_BY_COMMANDS" "" "SOURCES" ${ARGN})
+  cmake_parse_arguments(arg "TESTED_BY_COMMANDS;TESTED_ALONE" "" "SOURCES" ${ARGN})
+  set(alone "")
+  if(arg_TESTED_ALONE)
+    set(alone ALONE)
+  endif()
   waggle_library(room_${name} SOURCES ${name}.cpp ${arg_SOURCES} LINKS waggle_sensing)
   if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${name}.bpf.c)
     waggle_bpf(room_${name} ${name}.bpf.c)
@@ -23,7 +28,7 @@ function(waggle_room_library name)
   if(arg_TESTED_BY_COMMANDS)
     waggle_command_test(${name}_kernel_test SOURCES ${name}_kernel_test.cpp LINKS room_${name})
   else()
-    waggle_kernel_test(${name}_kernel_test SOURCES ${name}_kernel_test.cpp LINKS room_${name})
+    waggle_kernel_test(${name}_kernel_test ${alone} SOURCES ${name}_kernel_test.cpp LINKS room_${name})
   endif()
 endfunction()
 

@@ -12,12 +12,14 @@
 
 #include "agent/session.h"
 #include "sensors/skeleton/skeleton.h"
+#include "tests/testing/time.h"
 
 namespace waggle {
 namespace {
 
-constexpr std::uint64_t millisecond_ns = 1'000'000;
-constexpr std::uint64_t second_ns = 1'000 * millisecond_ns;
+using test::millisecond_ns;
+using test::second_ns;
+using test::system_clock;
 #ifdef WAGGLE_SANITIZED  // which makes every row ten times as expensive
 constexpr std::uint64_t wanted_per_second = 20'000;
 constexpr std::uint64_t most_delay_ns = 500 * millisecond_ns;
@@ -25,8 +27,6 @@ constexpr std::uint64_t most_delay_ns = 500 * millisecond_ns;
 constexpr std::uint64_t wanted_per_second = 200'000;
 constexpr std::uint64_t most_delay_ns = 20 * millisecond_ns;
 #endif
-
-const SystemClock system_clock;
 
 // Names its thread again, as often as the time that has passed asks for; each time is one record.
 std::uint64_t rename_until(std::uint64_t until_ns) {

@@ -21,6 +21,7 @@
 #include "agent/replay.h"
 #include "agent/sources.h"
 #include "base/text.h"
+#include "places.h"
 #include "render/json.h"
 #include "render/terminal.h"
 #include "sensors/block_io/testing/loop_device.h"
@@ -200,7 +201,7 @@ TEST(SessionKernel, an_unknown_sensor_is_refused_with_the_nearest_name) {
 
 TEST(SessionKernel, rows_stay_within_the_memory_they_were_given) {
     SessionOptions options;
-    options.memory_bytes = 1u << 20;
+    options.memory_bytes = 2u << 20;
     const auto session = started(options);
     ASSERT_TRUE(session);
     std::size_t held = 0;

@@ -155,45 +155,30 @@ class Counts(unittest.TestCase):
 
 
 class Tidy(unittest.TestCase):
-    """Which tests clang-tidy may read as one file."""
+    """Which sources clang-tidy looks at after a change."""
 
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.root = pathlib.Path(folder.name)
+    def touched(self, changed: str) -> list[str]:
         spec = importlib.util.spec_from_file_location("tidy", TOOLS / "tidy.py")
-        self.tidy = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(self.tidy)
+        tidy = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(tidy)
+        inputs = {
+            "a.o": ["/t/one/a.cpp", "/t/one/b.cpp", "/t/one/own.h", "/t/far/far.h"],
+            "b.o": ["/t/two/c.cpp", "/t/one/own.h", "/t/far/far.h"],
+        }
+        entries = [{"file": name, "command": f"clang++ -o {name}"} for name in inputs]
+        return [entry["file"] for entry in tidy.touched(entries, inputs, {changed})]
 
-    def grouped(self, *texts: str) -> list[list[int]]:
-        """The texts by their place, as they are put together."""
-        entries = []
-        for place, text in enumerate(texts):
-            path = self.root / f"{place}_test.cpp"
-            path.write_text(f"namespace waggle {{\nnamespace {{\n{text}\n}}\n}}\n", encoding="utf-8")
-            entries.append({"file": str(path), "command": f"clang++ -o {place}.o -c {path}", "place": place})
-        return [[entry["place"] for entry in group] for group in self.tidy.put_together(entries)]
+    def test_a_source_is_looked_at_with_those_it_is_compiled_with(self):
+        self.assertEqual(self.touched("/t/one/b.cpp"), ["a.o"])
 
-    def test_what_shares_no_name_is_read_together(self):
-        self.assertEqual(self.grouped("int one() {", "struct Two {", "TEST(Three, is_three) {"), [[0, 1, 2]])
+    def test_a_header_is_looked_at_from_its_own_folder(self):
+        self.assertEqual(self.touched("/t/one/own.h"), ["a.o"])
 
-    def test_a_name_that_both_declare_keeps_them_apart(self):
-        for first, second in [
-            ("int same() {", "std::string same(int) {"),
-            ("class Same : public Other {", "struct Same final {"),
-            ("constexpr int same = 1;", "const std::map<int, std::string> same = {"),
-            ("int same[2];", "std::vector<int> same{1, 2};"),
-            ("TEST(Same, name) {", "TEST_F(Same, name) {"),
-            ("TEST_F(\n    Same, name) {", "TEST_P(Same, name) {"),
-        ]:
-            self.assertEqual(self.grouped(first, second), [[0], [1]], first)
+    def test_a_header_that_none_beside_it_reads_is_looked_at_once(self):
+        self.assertEqual(self.touched("/t/far/far.h"), ["a.o"])
 
-    def test_what_is_only_used_is_no_declaration(self):
-        first, second = ("using testing::HasSubstr;\nint one() {", "using testing::HasSubstr;\nint two() {")
-        self.assertEqual(self.grouped(first, second), [[0, 1]])
-
-    def test_no_more_than_twelve_are_one(self):
-        self.assertEqual([len(group) for group in self.grouped(*[f"int f{n}();" for n in range(13)])], [12, 1])
+    def test_what_nothing_reads_needs_no_look(self):
+        self.assertEqual(self.touched("/t/docs/page.md"), [])
 
 
 unittest.main()

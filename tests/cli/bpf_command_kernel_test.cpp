@@ -46,14 +46,19 @@ TEST_F(BpfCommand, list_shows_a_program_with_its_kind_place_and_owner) {
 
 // The sensor dns, which the first count starts, has a program at the root of the control groups.
 TEST_F(BpfCommand, waggles_own_programs_are_no_suspects_for_packets) {
-    const auto asked = outcome_of(waggle_command(
-        "query --for 1s --output json \"SELECT (SELECT count(*) FROM dns_total) >= 0 AS is_asked, "
-        "(SELECT count(*) FROM packet_programs WHERE name = 'on_receive') AS shown\""));
-    EXPECT_EQ(asked.code, 0);
-    const json row = json::parse(asked.text, nullptr, false);
-    ASSERT_TRUE(row.is_object()) << asked.text;
-    EXPECT_EQ(row.at("is_asked"), 1);
-    EXPECT_EQ(row.at("shown"), 0);
+    // Those of another waggle are shown, and one can run beside this test for a while.
+    std::int64_t shown = 1;
+    for (int tries = 0; tries < 5 && shown > 0; ++tries) {
+        const auto asked = outcome_of(waggle_command(
+            "query --for 1s --output json \"SELECT (SELECT count(*) FROM dns_total) >= 0 AS is_asked, "
+            "(SELECT count(*) FROM packet_programs WHERE name = 'on_receive') AS shown\""));
+        EXPECT_EQ(asked.code, 0);
+        const json row = json::parse(asked.text, nullptr, false);
+        ASSERT_TRUE(row.is_object()) << asked.text;
+        EXPECT_EQ(row.at("is_asked"), 1);
+        shown = row.at("shown").get<std::int64_t>();
+    }
+    EXPECT_EQ(shown, 0);
 }
 
 TEST_F(BpfCommand, list_sorts_by_a_column_and_refuses_one_that_it_does_not_have) {

@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "places.h"
 #include "tests/testing/unprivileged.h"
 
 namespace waggle {
@@ -281,7 +282,7 @@ TEST(Output, a_device_that_takes_no_more_ends_with_an_error_and_never_with_an_ab
     }
 }
 
-TEST(Privilege, watching_without_it_says_which_capability_is_missing) {
+TEST(UnprivilegedCommand, watching_without_it_says_which_capability_is_missing) {
     for (const auto& command :
          std::vector<std::vector<std::string>>{{},
                                                {"why"},
@@ -294,7 +295,7 @@ TEST(Privilege, watching_without_it_says_which_capability_is_missing) {
     }
 }
 
-TEST(Privilege, doctor_works_without_it_and_says_what_it_cannot_try) {
+TEST(UnprivilegedCommand, doctor_works_without_it_and_says_what_it_cannot_try) {
     const Outcome said = waggle({"doctor"});
     EXPECT_EQ(said.code, 126);
     EXPECT_THAT(said.out, HasSubstr("CAP_PERFMON"));
@@ -404,7 +405,7 @@ TEST(Doc, every_rule_and_explanation_is_sound) {
     EXPECT_THAT(said.out, HasSubstr("are sound"));
 }
 
-TEST(Lab, lists_its_faults_offline_for_people_and_programs) {
+TEST(LabCommand, lists_its_faults_offline_for_people_and_programs) {
     const Outcome list = waggle({"lab", "list"});
     EXPECT_EQ(list.code, 0) << list.err;
     EXPECT_THAT(list.out, HasSubstr("nft_rule_drops_a_port                  inside   drops     all"));
@@ -414,7 +415,7 @@ TEST(Lab, lists_its_faults_offline_for_people_and_programs) {
     EXPECT_EQ(first["kernels"], "all");
 }
 
-TEST(Lab, wrong_words_are_told_with_the_right_ones) {
+TEST(LabCommand, wrong_words_are_told_with_the_right_ones) {
     const struct {
         std::vector<std::string> words;
         const char* says;

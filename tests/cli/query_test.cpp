@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "places.h"
 #include "tests/testing/unprivileged.h"
 
 namespace waggle {

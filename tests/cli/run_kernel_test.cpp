@@ -12,6 +12,8 @@
 #include <sstream>
 #include <thread>
 
+#include "places.h"
+
 namespace waggle {
 namespace {
 
@@ -19,7 +21,7 @@ using nlohmann::json;
 using testing::HasSubstr;
 using testing::Not;
 
-struct Outcome {
+struct RunOutcome {
     int code = -1;
     std::string out, err;
 };
@@ -34,7 +36,7 @@ std::string read_all(int fd) {
 }
 
 // This thread renames itself while waggle runs; `--rows` or `--for` ends waggle.
-Outcome run(std::vector<std::string> arguments, bool rename = true) {
+RunOutcome run(std::vector<std::string> arguments, bool rename = true) {
     int out[2], err[2];
     EXPECT_EQ(::pipe(out), 0);
     EXPECT_EQ(::pipe(err), 0);
@@ -61,7 +63,7 @@ Outcome run(std::vector<std::string> arguments, bool rename = true) {
     });
     std::string said;
     std::thread errors([&] { said = read_all(err[0]); });
-    Outcome outcome;
+    RunOutcome outcome;
     outcome.out = read_all(out[0]);
     errors.join();
     outcome.err = said;
@@ -76,7 +78,7 @@ Outcome run(std::vector<std::string> arguments, bool rename = true) {
 const std::string object = WAGGLE_BINARY_DIR "/tests/show.bpf.o";
 
 TEST(RunKernel, json_lines_tell_programs_maps_records_and_contents) {
-    const Outcome outcome = run({object, "--output", "json", "--for", "700ms"});
+    const RunOutcome outcome = run({object, "--output", "json", "--for", "700ms"});
     ASSERT_EQ(outcome.code, 0) << outcome.err;
     std::vector<json> lines;
     std::istringstream text(outcome.out);
@@ -145,7 +147,7 @@ TEST(RunKernel, json_lines_tell_programs_maps_records_and_contents) {
 }
 
 TEST(RunKernel, text_is_for_people_and_safe_on_a_terminal) {
-    const Outcome outcome = run({object, "--rows", "6"});
+    const RunOutcome outcome = run({object, "--rows", "6"});
     ASSERT_EQ(outcome.code, 0) << outcome.err;
     EXPECT_THAT(outcome.out, HasSubstr("show: 2 programs and "));
     EXPECT_THAT(outcome.out, HasSubstr("Program on_rename (raw_tracepoint, "));
@@ -161,7 +163,7 @@ TEST(RunKernel, text_is_for_people_and_safe_on_a_terminal) {
 }
 
 TEST(RunKernel, a_program_is_attached_where_one_asks) {
-    const Outcome outcome =
+    const RunOutcome outcome =
         run({object, "--attach", "on_rename=raw_tp:sched_process_exec", "--for", "200ms"}, false);
     EXPECT_EQ(outcome.code, 0) << outcome.err;
     EXPECT_THAT(outcome.out, HasSubstr("attached: raw_tp:sched_process_exec"));
@@ -169,13 +171,13 @@ TEST(RunKernel, a_program_is_attached_where_one_asks) {
 }
 
 TEST(RunKernel, what_is_asked_wrongly_is_refused_with_the_cause) {
-    const Outcome name = run({object, "--attach", "on_renam=raw_tp:task_rename"}, false);
+    const RunOutcome name = run({object, "--attach", "on_renam=raw_tp:task_rename"}, false);
     EXPECT_EQ(name.code, 2);
     EXPECT_THAT(name.err, HasSubstr("no program named on_renam; did you mean on_rename"));
-    const Outcome bare = run({object, "--attach", "raw_tp:task_rename"}, false);
+    const RunOutcome bare = run({object, "--attach", "raw_tp:task_rename"}, false);
     EXPECT_EQ(bare.code, 2);
     EXPECT_THAT(bare.err, HasSubstr("the object has 2 programs; write --attach PROGRAM=PLACE"));
-    const Outcome file = run({"/proc/self/status"}, false);
+    const RunOutcome file = run({"/proc/self/status"}, false);
     EXPECT_EQ(file.code, 3);
     EXPECT_THAT(file.err, HasSubstr("ELF"));
     EXPECT_EQ(run({"/nonexistent"}, false).code, 3);

@@ -54,7 +54,7 @@ TEST(WhyCommand, a_command_is_checked_word_by_word_and_an_answer_is_no_failure) 
 }
 
 // What waggle says of a command that cannot be started.
-std::string refusal(const std::string& command) {
+std::string said_instead(const std::string& command) {
     const auto [code, text] = test::outcome_of(test::waggle_command("why -- " + command + " 2>&1"));
     EXPECT_NE(code, -1);
     return text;
@@ -67,11 +67,11 @@ TEST(WhyCommand, what_cannot_be_started_is_told_from_what_is_not_there) {
     std::ofstream(script) << "#!/nonexistent/interpreter -x\n";
     std::ofstream(above) << "#!" << script << "\n";
     for (const std::string& path : {script, above}) ASSERT_EQ(::chmod(path.c_str(), 0755), 0);
-    EXPECT_THAT(refusal(script),
+    EXPECT_THAT(said_instead(script),
                 HasSubstr(script + " is there, but the interpreter that its first line names, "
                                    "/nonexistent/interpreter, is not"));
-    EXPECT_THAT(refusal(above), HasSubstr("cannot run " + above + ": " + script + " is there, but"));
-    EXPECT_THAT(refusal(std::string(folder) + "/none"), HasSubstr("No such file"));
+    EXPECT_THAT(said_instead(above), HasSubstr("cannot run " + above + ": " + script + " is there, but"));
+    EXPECT_THAT(said_instead(std::string(folder) + "/none"), HasSubstr("No such file"));
     EXPECT_EQ(std::system(("rm -r " + std::string(folder)).c_str()), 0);
 }
 

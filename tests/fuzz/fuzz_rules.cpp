@@ -11,15 +11,15 @@ using namespace waggle::explain;
 namespace {
 
 struct World {
-    Table drops{testing::drop_schema, 1 << 16};
-    Table sysctls{testing::sysctl_schema, 1 << 16};
+    Table drops{samples::drop_schema, 1 << 16};
+    Table sysctls{samples::sysctl_schema, 1 << 16};
     Sql sql = std::move(*Sql::open());
 
     World() {
         if (!sql.add(drops, {}) || !sql.add(sysctls, {})) std::abort();
         sql.limit_time(std::chrono::milliseconds(20));
-        testing::append(drops, {.pid = 7, .comm = "a'\x1b\n", .count = 5, .reason = 9, .port = 53});
-        testing::append(sysctls, "net.core.rmem_max", 212992);
+        samples::append(drops, {.pid = 7, .comm = "a'\x1b\n", .count = 5, .reason = 9, .port = 53});
+        samples::append(sysctls, "net.core.rmem_max", 212992);
     }
 };
 

@@ -13,14 +13,14 @@ using namespace waggle::explain;
 namespace {
 
 struct World {
-    Table drops{testing::drop_schema, 1 << 16};
+    Table drops{samples::drop_schema, 1 << 16};
     Sql sql = std::move(*Sql::open());
 
     World() {
         if (!sql.add(drops, {})) std::abort();
         sql.limit_time(std::chrono::milliseconds(20));
         for (std::uint32_t i = 0; i < 3; ++i)
-            testing::append(drops, {.pid = i, .comm = "a'\x1b", .reason = i});
+            samples::append(drops, {.pid = i, .comm = "a'\x1b", .reason = i});
     }
 };
 
@@ -30,8 +30,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
     static World world;
     const std::string_view text(reinterpret_cast<const char*>(bytes), size);
     const std::size_t end = std::min(text.find('\n'), text.size());
-    const Sql::Parameter parameters[] = {{"x", testing::cell(text.substr(0, end))},
-                                         {"n", testing::cell(std::int64_t{7})}};
+    const Sql::Parameter parameters[] = {{"x", samples::cell(text.substr(0, end))},
+                                         {"n", samples::cell(std::int64_t{7})}};
     const std::string_view query = text.substr(std::min(end + 1, text.size()));
     const auto result = world.sql.query(query, parameters, 100);
     (void)world.sql.check(query);

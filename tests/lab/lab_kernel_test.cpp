@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "lab/fault.h"
+#include "places.h"
 #include "tests/testing/command.h"
 
 namespace waggle::lab {

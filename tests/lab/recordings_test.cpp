@@ -6,7 +6,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <ctime>
 #include <filesystem>
+#include <map>
 #include <set>
 
 #include "agent/replay.h"
@@ -14,6 +17,7 @@
 #include "lab/excerpt.h"
 #include "lab/fault.h"
 #include "lab/verdict.h"
+#include "places.h"
 #include "render/json.h"
 
 namespace waggle::lab {
@@ -89,8 +93,9 @@ void expect_whole(const explain::Finding& finding, agent::Replay& replay) {
     }
 }
 
-TEST_P(LabFault, its_recording_is_answered_right) {
-    if (!fs::exists(recording_of(fault_.name))) return;  // today's answer is not right
+class LabRecording : public LabFault {};
+
+TEST_P(LabRecording, is_answered_right) {
     const auto replay = replay_of(fault_.name);
     ASSERT_TRUE(replay);
     EXPECT_EQ(replay->problem(), "");
@@ -119,6 +124,26 @@ std::string test_name(const testing::TestParamInfo<std::string>& info) {
     return name;
 }
 INSTANTIATE_TEST_SUITE_P(Lab, LabFault, testing::ValuesIn(fault_names()), test_name);
+
+// The faults whose answer is right today. Under the sanitizers a replay takes more than a second: there it is one of each rule, another
+// each day; at night all (WAGGLE_EVERY_RECORDING).
+std::vector<std::string> recorded_names() {
+    std::vector<std::string> all;
+    for (const std::string& name : fault_names())
+        if (fs::exists(recording_of(name))) all.push_back(name);
+#ifdef WAGGLE_SANITIZED
+    if (std::getenv("WAGGLE_EVERY_RECORDING")) return all;
+    std::map<std::vector<std::string>, std::vector<std::string>> by_rules;
+    for (const std::string& name : all)
+        if (const Result<Fault> fault = read_fault(lab_folder, name))
+            by_rules[fault->expected.rules].push_back(name);
+    const auto day = static_cast<std::size_t>(std::time(nullptr) / (24 * 60 * 60));
+    all.clear();
+    for (const auto& [rules, names] : by_rules) all.push_back(names[day % names.size()]);
+#endif
+    return all;
+}
+INSTANTIATE_TEST_SUITE_P(Lab, LabRecording, testing::ValuesIn(recorded_names()), test_name);
 
 TEST(LabRecordings, most_faults_have_one) {
     std::size_t recorded = 0;

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "agent/replay.h"
+#include "places.h"
 
 namespace waggle::agent {
 namespace {

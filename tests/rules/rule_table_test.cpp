@@ -13,6 +13,7 @@
 #include "agent/replay.h"
 #include "agent/rule_workshop.h"
 #include "base/text.h"
+#include "places.h"
 #include "sensors/skeleton/skeleton.h"
 #include "store/socket_functions.h"
 

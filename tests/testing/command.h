@@ -10,6 +10,8 @@
 #include <string>
 #include <thread>
 
+#include "places.h"
+
 namespace waggle::test {
 
 struct Outcome {

@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "places.h"
+
 namespace waggle::test::unprivileged {
 
 struct Outcome {

@@ -16,6 +16,7 @@
 #include <optional>
 #include <thread>
 
+#include "places.h"
 #include "tests/testing/command.h"
 #include "tests/verifier/expectations.h"
 #include "waggle/object.h"
@@ -39,7 +40,8 @@ std::vector<std::string> refused_programs() {
     return names;
 }
 
-// Those whose log this kernel writes as the program expects it.
+// Those whose log this kernel writes as the program expects it. A million instructions take an emulated machine a minute,
+// and are counted by every kernel alike.
 std::vector<std::string> programs_of_this_kernel() {
     const auto number = [](const std::string& version) {
         unsigned major = 0, minor = 0;
@@ -48,10 +50,12 @@ std::vector<std::string> programs_of_this_kernel() {
     };
     utsname system{};
     uname(&system);
+    const bool emulated = std::getenv("WAGGLE_VM") != nullptr;
     std::vector<std::string> names = refused_programs();
     std::erase_if(names, [&](const std::string& name) {
         const std::string since = read_expectations(sources + name + ".bpf.c").since;
-        return !since.empty() && number(system.release) < number(since);
+        return (!since.empty() && number(system.release) < number(since)) ||
+               (emulated && name == "too_many_instructions");
     });
     return names;
 }

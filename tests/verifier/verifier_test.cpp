@@ -11,6 +11,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "places.h"
 #include "tests/verifier/expectations.h"
 #include "verifier/expression.h"
 #include "verifier/words.h"

@@ -112,6 +112,40 @@ struct cgroup_subsys_state {
 struct css_set {
     struct cgroup* dfl_cgrp;
 };
+struct super_block;
+struct inode {
+    unsigned long i_ino;
+    struct super_block* i_sb;
+};
+struct dentry {
+    struct inode* d_inode;
+};
+struct vfsmount {
+    struct dentry* mnt_root;
+};
+struct mount {
+    struct vfsmount mnt;
+    int mnt_id;
+};
+struct path {
+    struct vfsmount* mnt;
+    struct dentry* dentry;
+};
+struct fs_struct {
+    struct path root, pwd;
+};
+typedef struct {
+    u32 val;
+} kuid_t, kgid_t;
+struct group_info {
+    int ngroups;
+    kgid_t gid[];
+};
+struct cred {
+    kuid_t fsuid;
+    kgid_t fsgid;
+    struct group_info* group_info;
+};
 struct task_struct {
     pid_t pid;
     pid_t tgid;
@@ -126,11 +160,8 @@ struct task_struct {
     struct mm_struct* mm;
     struct css_set* cgroups;
     void* stack;
-};
-struct super_block;
-struct inode {
-    unsigned long i_ino;
-    struct super_block* i_sb;
+    const struct cred* cred;
+    struct fs_struct* fs;
 };
 struct file {
     struct inode* f_inode;
@@ -313,9 +344,6 @@ struct socket {
 struct socket_alloc {
     struct inode vfs_inode;
 };
-typedef struct {
-    unsigned int val;
-} kuid_t;
 struct sock_cgroup_data {
     struct cgroup* cgroup;
 };
@@ -338,6 +366,7 @@ struct sock_common {
 };
 enum sock_flags {
     SOCK_DONE = 1,
+    SOCK_LINGER = 3,
 };
 struct sock {
     struct sock_common __sk_common;
@@ -346,6 +375,7 @@ struct sock {
     struct sock_cgroup_data sk_cgrp_data;
     int sk_err;
     u16 sk_protocol;
+    unsigned long sk_lingertime;
 };
 struct inet_sock {
     struct sock sk;
@@ -370,6 +400,8 @@ struct tcp_sock {
     u32 segs_in;
     u32 segs_out;
     u32 total_retrans;
+    u32 rcv_nxt;
+    u32 copied_seq;
     u32 srtt_us;
     struct minmax rtt_min;
 };

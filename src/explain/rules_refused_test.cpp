@@ -80,7 +80,7 @@ TEST_F(RulesRefusedTest, a_missing_part) {
               "r.yaml:1:1: rule full_buffer has no words `impact`; they stand in words.en.yaml, or below "
               "`words` in the rule");
     EXPECT_EQ(with("topic: drops\n", ""), "r.yaml:1:1: rule full_buffer lacks `topic`");
-    EXPECT_EQ(with("confidence: high", "confidence:"), "r.yaml:5:1: `confidence` is empty");
+    EXPECT_EQ(with("confidence: high", "confidence:"), "r.yaml:4:12: `confidence` is empty");
     EXPECT_EQ(with("[\"It reads too slowly.\"]", "[]"),
               "r.yaml:16:12: `because` must be a list with entries; here stands an empty one");
     EXPECT_EQ(with("because: [\"It reads too slowly.\"]", "because: It reads"),

@@ -2,13 +2,10 @@
 #include "explain/yaml_tree.h"
 
 #include <fmt/core.h>
-#include <yaml-cpp/eventhandler.h>
-#include <yaml-cpp/exceptions.h>
-#include <yaml-cpp/parser.h>
+#include <yaml.h>
 
 #include <algorithm>
 #include <optional>
-#include <sstream>
 
 #include "base/text.h"
 
@@ -17,78 +14,117 @@ namespace {
 
 constexpr std::size_t most_depth = 32;
 
-Position position_of(const YAML::Mark& mark) {
-    if (mark.is_null()) return {};
-    return {static_cast<std::size_t>(mark.line) + 1, static_cast<std::size_t>(mark.column) + 1};
+struct Fault {
+    Position at;
+    std::string reason;
+};
+
+bool is_null(const YamlNode& node) {
+    constexpr std::string_view nulls[] = {"", "~", "null", "Null", "NULL"};
+    return !node.quoted && std::ranges::find(nulls, node.text) != std::end(nulls);
 }
 
-// Builds the tree from the parser's events. After the first fault nothing more is taken.
-class Builder final : public YAML::EventHandler {
+// Where each line begins, and where a character of one stands: libyaml counts characters, we count bytes.
+class Lines {
   public:
-    struct Fault {
-        Position at;
-        std::string reason;
-    };
-    YamlNode root;
-    std::optional<Fault> fault;
-    Position last_scalar;
-
-    void OnDocumentStart(const YAML::Mark&) override {}
-    void OnDocumentEnd() override {}
-    void OnNull(const YAML::Mark& mark, YAML::anchor_t) override {
-        leaf(mark, YamlNode::Kind::null, {}, false);
+    explicit Lines(std::string_view text) : text_(text) {
+        for (std::size_t at = 0; at != std::string_view::npos; at = text.find('\n', at)) {
+            if (!begins_.empty()) ++at;
+            begins_.push_back(at);
+        }
     }
-    void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
-        refuse(position_of(mark), "aliases (*name) are not used here; write the value out");
+    Position at(const yaml_mark_t& mark) const {
+        const std::size_t line = std::min(mark.line, begins_.size() - 1);
+        std::size_t byte = begins_[line];
+        const auto is_inside = [this](std::size_t at) {
+            return at < text_.size() && (static_cast<unsigned char>(text_[at]) & 0xC0) == 0x80;
+        };
+        for (std::size_t left = mark.column; left > 0; --left)
+            for (++byte; is_inside(byte); ++byte) {
+            }
+        return {line + 1, byte - begins_[line] + 1};
     }
-    void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                  const std::string& value) override {
-        if (anchor) return refuse(position_of(mark), no_anchors);
-        last_scalar = position_of(mark);
-        // yaml-cpp marks plain scalars with the tag "?" and quoted ones with "!".
-        leaf(mark, YamlNode::Kind::scalar, value, tag != "?");
+    Position at_byte(std::size_t byte) const {
+        const auto next = std::ranges::upper_bound(begins_, byte);
+        return {static_cast<std::size_t>(next - begins_.begin()), byte - *(next - 1) + 1};
     }
-    void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
-                         YAML::EmitterStyle::value) override {
-        begin(mark, YamlNode::Kind::list, anchor);
-    }
-    void OnSequenceEnd() override { end(); }
-    void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
-                    YAML::EmitterStyle::value) override {
-        begin(mark, YamlNode::Kind::map, anchor);
-    }
-    void OnMapEnd() override { end(); }
 
   private:
-    static constexpr const char* no_anchors = "anchors (&name) are not used here; write the value out";
+    std::string_view text_;
+    std::vector<std::size_t> begins_;
+};
+
+// Builds the tree from the parser's events. After the first fault nothing more is taken.
+class Builder {
+  public:
+    explicit Builder(const Lines& lines) : lines_(lines) {}
+    YamlNode root;
+    std::optional<Fault> fault;
+
+    void take(const yaml_event_t& event) {
+        const Position at = lines_.at(event.start_mark);
+        switch (event.type) {
+            case YAML_DOCUMENT_START_EVENT:
+                ++documents_;
+                break;
+            case YAML_ALIAS_EVENT:
+                refuse(at, "aliases (*name) are not used here; write the value out");
+                break;
+            case YAML_SCALAR_EVENT: {
+                const auto& scalar = event.data.scalar;
+                YamlNode node;
+                node.kind = YamlNode::Kind::scalar;
+                node.at = at;
+                node.text.assign(reinterpret_cast<const char*>(scalar.value), scalar.length);
+                node.quoted = !scalar.plain_implicit || scalar.style != YAML_PLAIN_SCALAR_STYLE;
+                if (is_null(node)) node.kind = YamlNode::Kind::null;
+                if (is_wanted(at, scalar.anchor, node.kind)) place(std::move(node));
+                break;
+            }
+            case YAML_SEQUENCE_START_EVENT:
+                begin(at, YamlNode::Kind::list, event.data.sequence_start.anchor);
+                break;
+            case YAML_MAPPING_START_EVENT:
+                begin(at, YamlNode::Kind::map, event.data.mapping_start.anchor);
+                break;
+            case YAML_SEQUENCE_END_EVENT:
+            case YAML_MAPPING_END_EVENT:
+                end();
+                break;
+            default:
+                break;
+        }
+    }
+
+  private:
     struct Open {
         YamlNode node;
         std::optional<YamlNode> key;
     };
+    const Lines& lines_;
     std::vector<Open> open_;
+    std::size_t documents_ = 0;
 
     void refuse(Position at, std::string reason) {
         if (!fault) fault = Fault{at, std::move(reason)};
     }
-    void leaf(const YAML::Mark& mark, YamlNode::Kind kind, const std::string& text, bool quoted) {
-        if (fault) return;
-        YamlNode node;
-        node.kind = kind;
-        node.at = position_of(mark);
-        node.text = text;
-        node.quoted = quoted;
-        place(std::move(node));
+    // Whether what begins there is of the only document, and has no name.
+    bool is_wanted(Position at, const yaml_char_t* anchor, YamlNode::Kind kind) {
+        if (anchor) refuse(at, "anchors (&name) are not used here; write the value out");
+        if (documents_ > 1) {
+            if (kind != YamlNode::Kind::null) refuse(at, "a second YAML document; a file holds one");
+            return false;
+        }
+        return !fault;
     }
-    void begin(const YAML::Mark& mark, YamlNode::Kind kind, YAML::anchor_t anchor) {
-        if (anchor) refuse(position_of(mark), no_anchors);
-        if (open_.size() >= most_depth) refuse(position_of(mark), "nested too deeply");
-        if (fault) return;
+    void begin(Position at, YamlNode::Kind kind, const yaml_char_t* anchor) {
+        if (open_.size() >= most_depth) refuse(at, "nested too deeply");
+        if (!is_wanted(at, anchor, kind)) return;
         Open& open = open_.emplace_back();
         open.node.kind = kind;
-        open.node.at = position_of(mark);
+        open.node.at = at;
     }
     void end() {
-        if (fault || open_.empty()) return;
         YamlNode node = std::move(open_.back().node);
         open_.pop_back();
         place(std::move(node));
@@ -111,6 +147,47 @@ class Builder final : public YAML::EventHandler {
             parent.key.reset();
             parent.node.items.push_back(std::move(node));
         }
+    }
+};
+
+class Parser {
+  public:
+    explicit Parser(std::string_view text) : lines_(text) {
+        // It fails only where memory is out, which ends the program elsewhere too.
+        yaml_parser_initialize(&parser_);
+        yaml_parser_set_encoding(&parser_, YAML_UTF8_ENCODING);
+        yaml_parser_set_input_string(&parser_, reinterpret_cast<const unsigned char*>(text.data()),
+                                     text.size());
+    }
+    Parser(const Parser&) = delete;
+    ~Parser() { yaml_parser_delete(&parser_); }
+
+    // The tree, or what is wrong with the text.
+    std::optional<Fault> parse(YamlNode& root) {
+        Builder builder(lines_);
+        for (bool more = true; more && !builder.fault;) {
+            yaml_event_t event;
+            if (!yaml_parser_parse(&parser_, &event)) return not_yaml();
+            builder.take(event);
+            more = event.type != YAML_STREAM_END_EVENT;
+            yaml_event_delete(&event);
+        }
+        root = std::move(builder.root);
+        return builder.fault;
+    }
+
+  private:
+    Lines lines_;
+    yaml_parser_t parser_;
+
+    Fault not_yaml() const {
+        if (parser_.error == YAML_READER_ERROR)
+            return {lines_.at_byte(parser_.problem_offset), fmt::format("not YAML: {}", parser_.problem)};
+        const std::string_view context = parser_.context ? parser_.context : "";
+        const std::string_view problem = parser_.problem ? parser_.problem : "no memory for it";
+        if (context == "while scanning a quoted scalar" && problem == "found unexpected end of stream")
+            return {lines_.at(parser_.context_mark), "not YAML: a quote that is not closed"};
+        return {lines_.at(parser_.problem_mark), fmt::format("not YAML: {}", problem)};
     }
 };
 
@@ -140,52 +217,9 @@ YamlText::YamlText(std::string_view path, std::string_view text, std::size_t fir
     : path_(path), text_(text), first_line_(first_line) {}
 
 Result<YamlNode> YamlText::parse() const {
-    // A NUL ends yaml-cpp's input early, and what follows would be left out unsaid.
-    if (const std::size_t nul = text_.find('\0'); nul != std::string_view::npos) {
-        const std::size_t begin = text_.rfind('\n', nul);
-        return error({static_cast<std::size_t>(
-                          std::count(text_.begin(), text_.begin() + static_cast<std::ptrdiff_t>(nul), '\n')) +
-                          1,
-                      begin == std::string_view::npos ? nul + 1 : nul - begin},
-                     "not YAML: a NUL character");
-    }
-    Builder builder;
-    try {
-        std::istringstream stream{std::string(text_)};
-        YAML::Parser parser(stream);
-        if (parser.HandleNextDocument(builder) && !builder.fault) {
-            Builder second;
-            if (parser.HandleNextDocument(second) && second.root.kind != YamlNode::Kind::null)
-                return error(second.root.at, "a second YAML document; a file holds one");
-        }
-    } catch (const YAML::Exception& thrown) {
-        if (!builder.fault)
-            return error(position_of(thrown.mark), fmt::format("not YAML: {}", escape_control(thrown.msg)));
-    } catch (const std::exception& thrown) {
-        return error({}, fmt::format("not YAML: {}", escape_control(thrown.what())));
-    }
-    if (builder.fault) return error(builder.fault->at, builder.fault->reason);
-    if (quote_is_open(builder.last_scalar))
-        return error(builder.last_scalar, "not YAML: a quote that is not closed");
-    return std::move(builder.root);
-}
-
-// yaml-cpp takes the end of the text for a closing quote, which only the last scalar can meet.
-bool YamlText::quote_is_open(Position at) const {
-    const std::string_view first = line(at.line);
-    if (at.column > first.size()) return false;
-    const char quote = first[at.column - 1];
-    if (quote != '"' && quote != '\'') return false;
-    std::string_view rest = text_.substr(static_cast<std::size_t>(first.data() - text_.data()) + at.column);
-    for (std::size_t i = 0; i < rest.size(); ++i) {
-        if (quote == '"' && rest[i] == '\\')
-            ++i;
-        else if (rest[i] == quote) {
-            if (quote == '"' || i + 1 >= rest.size() || rest[i + 1] != quote) return false;
-            ++i;  // a doubled quote stands for itself
-        }
-    }
-    return true;
+    YamlNode root;
+    if (const auto fault = Parser(text_).parse(root)) return error(fault->at, fault->reason);
+    return root;
 }
 
 Error YamlText::error(Position at, std::string_view reason) const {

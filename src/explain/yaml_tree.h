@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// YAML as a plain tree with positions. The border to yaml-cpp: what it throws ends here. Anchors, aliases,
-// repeated keys and further documents are refused.
+// YAML as a plain tree with positions. The border to libyaml. Anchors, aliases, repeated keys and further
+// documents are refused.
 #pragma once
 
 #include <cstdint>

@@ -28,7 +28,25 @@ TEST(YamlTree, keeps_texts_lists_and_maps_in_order_with_their_places) {
 TEST(YamlTree, says_where_it_is_no_yaml) {
     EXPECT_EQ(fault("a: [1, 2\nb: 3\n").rfind("f.yaml:", 0), 0u);
     EXPECT_EQ(fault("- b\n- 'it''s\n", 40), "f.yaml:41:3: not YAML: a quote that is not closed");
-    EXPECT_EQ(fault(std::string_view("a: b\nc: \0d", 10)), "f.yaml:2:4: not YAML: a NUL character");
+    EXPECT_EQ(fault(std::string_view("a: b\nc: \0d", 10)),
+              "f.yaml:2:4: not YAML: control characters are not allowed");
+    EXPECT_EQ(fault("a: b\nc: \xff\n"), "f.yaml:2:4: not YAML: invalid leading UTF-8 octet");
+    EXPECT_EQ(fault("a: b\n\tc: d\n").rfind("f.yaml:2:", 0), 0u);
+}
+
+TEST(YamlTree, a_place_counts_bytes_also_behind_letters_of_several) {
+    EXPECT_EQ(fault("{ä: 1, ö: 2, ä: 3}\n"), "f.yaml:1:16: ä stands here twice");
+    EXPECT_EQ(fault("a: \"ä\nb: 1"), "f.yaml:1:4: not YAML: a quote that is not closed");
+}
+
+TEST(YamlTree, nothing_is_only_what_is_written_without_quotes) {
+    const auto root = YamlText("f", "[~, null, '', \"null\", \"~\", , nil]").parse();
+    ASSERT_FALSE(root) << "a comma with nothing before it";
+    const auto items = YamlText("f", "- ~\n- null\n- ''\n- \"null\"\n-\n- nil\n").parse();
+    ASSERT_TRUE(items) << items.error().message;
+    std::vector<bool> nothing;
+    for (const YamlNode& item : items->items) nothing.push_back(item.kind == YamlNode::Kind::null);
+    EXPECT_EQ(nothing, (std::vector<bool>{true, true, false, false, true, false}));
 }
 
 TEST(YamlTree, refuses_what_would_be_read_otherwise_than_it_looks) {

@@ -8,8 +8,10 @@
 
 #include "agent/event_sources.h"
 #include "agent/rule_book.h"
+#include "base/namespace_entry.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "host/netns.h"
 #include "render/json.h"
 
 namespace waggle::cli {
@@ -85,6 +87,27 @@ Result<std::vector<Json>> objects_in(std::string_view text) {
     return out;
 }
 
+// The namespace that a row is of, where it is not the one this runs in.
+std::optional<facts::NetworkNamespace> other_namespace(const NamedRow& row) {
+    const auto column = std::ranges::find(row.columns, "netns", [](const auto& each) { return each.first; });
+    const auto* netns = column == row.columns.end() ? nullptr : std::get_if<std::int64_t>(&column->second);
+    if (!netns || *netns == 0) return std::nullopt;
+    const std::vector<facts::NetworkNamespace> all = facts::network_namespaces({});
+    const auto found = std::ranges::find(all, *netns, &facts::NetworkNamespace::inode);
+    if (found == all.end() || found->own) return std::nullopt;
+    return *found;
+}
+
+// Commands that look at the network look at that of the namespace they run in.
+void run_there(std::vector<std::string>& commands, const facts::NetworkNamespace& netns) {
+    constexpr std::string_view looking[] = {
+        "arp", "bridge", "conntrack", "dig",        "ethtool", "getent", "ip", "ip6tables", "iptables",
+        "nft", "nstat",  "ping",      "resolvectl", "ss",      "sysctl", "tc", "tcpdump",   "tracepath"};
+    for (std::string& command : commands)
+        if (std::ranges::find(looking, command.substr(0, command.find(' '))) != std::end(looking))
+            command.insert(0, namespace_entry(netns.name, netns.path));
+}
+
 }  // namespace
 
 bool is_json(std::string_view text) {
@@ -115,9 +138,13 @@ int explain_rows(std::string_view json, const Options& options) {
             continue;
         }
         const bool figures = std::ranges::find(sources, row.source, &agent::EventSource::name)->figures;
-        const Result<Explained> explained =
+        Result<Explained> explained =
             figures ? explainer->explain_performance(row) : explainer->explain_event(row, rows);
         if (!explained) return fail(explained.error());
+        if (const auto netns = other_namespace(row)) {
+            run_there(explained->try_, *netns);
+            run_there(explained->check, *netns);
+        }
         const std::string text = options.json ? sinks::explained_json(row.source, *explained) + "\n"
                                               : sinks::render_explained(*explained, style_of_stdout());
         if (!print((told.empty() || options.json ? "" : "\n") + text)) return exit_failed;

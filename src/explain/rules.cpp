@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/namespace_entry.h"
 #include "base/nearest.h"
 #include "base/shell.h"
 #include "base/text.h"
@@ -114,8 +115,7 @@ class Asker {
         return say_first(alternatives, row, knowledge_);
     }
 
-    // "ip netns exec NAME " for a namespace that is not waggle's own, "nsenter --net=PATH " for one without a
-    // name: its processes can end, its name stays. Nothing where it is not known.
+    // What a command begins with in a namespace that is not waggle's own. Nothing where it is not known.
     std::optional<std::string> inside_namespace(const Cell& netns) {
         const auto [known, fresh] = namespaces_.try_emplace(netns.as_text());
         if (!fresh || netns.is_null()) return known->second;
@@ -126,10 +126,10 @@ class Asker {
         const std::vector<Cell>& row = rows->rows[0];
         if (row[0].number() != 0)
             known->second = "";
-        else if (!row[2].as_text().empty() && !row[2].is_null())
-            known->second = fmt::format("ip netns exec {} ", shell_word(row[2].as_text()));
-        else if (!row[1].as_text().empty())
-            known->second = fmt::format("nsenter --net={} ", shell_word(row[1].as_text()));
+        else if (std::string entry = namespace_entry(row[2].is_null() ? "" : row[2].as_text(),
+                                                     row[1].is_null() ? "" : row[1].as_text());
+                 !entry.empty())
+            known->second = std::move(entry);
         return known->second;
     }
 

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// `waggle why -- COMMAND`: how the command ended is part of the answer, whatever was asked.
+// `waggle why -- COMMAND`: how the command ended is part of the answer, whatever was asked; and where the commands that
+// `waggle what ROW` advises are to be run.
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "facts/testing/netns_process.h"
 #include "tests/testing/command.h"
 
 namespace waggle {
@@ -100,6 +103,30 @@ TEST(WhyCommand, that_still_runs_when_the_time_is_over_is_told) {
     EXPECT_THAT(said.text, HasSubstr("still ran when the watching was over; waggle ended it by SIGTERM."));
     const auto ended = test::outcome_of(test::waggle_command("why drops --for 60s -- true 2>&1"));
     EXPECT_THAT(ended.text, testing::Not(HasSubstr("still ran")));
+}
+
+std::string own_netns() {
+    char link[64] = "";
+    EXPECT_GT(::readlink("/proc/self/ns/net", link, sizeof link - 1), 0);
+    return std::string(link).substr(5, std::strlen(link) - 6);
+}
+
+TEST(WhatCommand, advice_about_a_row_of_another_network_namespace_is_run_there) {
+    const facts::NetnsProcess other([] { return 0; });
+    const auto advised = [](const std::string& netns) {
+        return test::outcome_of(
+                   test::waggle_command("what '{\"table\": \"packet_drop\", \"reason\": \"NO_SOCKET\", "
+                                        "\"protocol\": \"udp\", \"netns\": " +
+                                        netns + "}'"))
+            .text;
+    };
+    const std::string entry = "nsenter --net=" + other.path("ns/net");
+    const std::string there = advised(other.inode());
+    EXPECT_THAT(there, HasSubstr(entry + " ss -lntup"));
+    EXPECT_THAT(there, HasSubstr(entry + " nstat -az"));
+    EXPECT_THAT(there, HasSubstr("\n            waggle why drops")) << "it looks into all of them";
+    EXPECT_THAT(advised(own_netns()), testing::Not(HasSubstr("nsenter")));
+    EXPECT_THAT(advised("1"), testing::Not(HasSubstr("nsenter"))) << "gone, or of another machine";
 }
 
 }  // namespace

@@ -24,7 +24,8 @@ namespace {
 constexpr std::string_view english = "en";
 
 bool is_moment(std::string_view column) {
-    return column == "time_ns" || column == "start_ns" || column.ends_with("_start_ns");
+    constexpr std::string_view moments[] = {"time_ns", "start_ns", "loaded_ns", "last_seen_ns"};
+    return std::ranges::find(moments, column) != std::end(moments) || column.ends_with("_start_ns");
 }
 
 Cell cell_of(const RowValue& value) {

@@ -245,7 +245,7 @@ TEST_F(RuleLanguage, one_wrong_file_of_the_users_is_named_and_the_rest_go_on) {
          ":1:15: no rule is called slow_raeder; did you mean slow_reader.");
     says("/etc/waggle/lists.d/a.yaml", "routin: [5]",
          ":1:1: no list is called routin; did you mean routine; a new one has `means` and `words`.");
-    says("/etc/waggle/lists.d/a.yaml", "routine: [5\n", ":2:1: not YAML: end of sequence flow not found.");
+    says("/etc/waggle/lists.d/a.yaml", "routine: [5\n", ":2:1: not YAML: did not find expected ',' or ']'.");
     says("/etc/waggle/views.d/a.yaml", "- view: loss\n  means: x\n  query: SELECT 1 AS a",
          ":1:9: view loss is already there: room/views.yaml:1; `replaces: yes` takes its place.");
     says("/etc/waggle/views.d/a.yaml", "- view: loss\n  means: x\n  replaces: yes\n  query: SELECT 1 AS pid",

@@ -44,6 +44,7 @@ struct socket_fact {
     waggle_text exe;
     __s64 reuseport;
     __s64 acked_bytes;
+    __s64 read_bytes;
     __s64 receiver_limited_ns;
     __s64 send_buffer_limited_ns;
     __s64 busy_ns;
@@ -95,6 +96,9 @@ constexpr Field sockets_fields[] = {
     WAGGLE_FIELD(socket_fact, send_buffer_bytes, Unit::bytes, "The send buffer's size (SO_SNDBUF)."),
     WAGGLE_FIELD(socket_fact, acked_bytes, Unit::bytes,
                  "TCP: data that the other side has confirmed; null for listeners and where not known.",
+                 trait_cumulative | trait_nullable),
+    WAGGLE_FIELD(socket_fact, read_bytes, Unit::bytes,
+                 "TCP: data that programs have read from it; null for listeners and where not known.",
                  trait_cumulative | trait_nullable),
     WAGGLE_FIELD(
         socket_fact, receiver_limited_ns, Unit::nanoseconds,
@@ -362,6 +366,9 @@ class Sockets final : public NamespaceFact {
                 return socket.has_tcp_info ? static_cast<std::int64_t>(figure) : null_i64;
             };
             record.fixed.acked_bytes = if_known(socket.acked_bytes);
+            // The end of the other side counts one in both.
+            record.fixed.read_bytes = if_known(
+                socket.received_bytes - std::min<std::uint64_t>(socket.receive_queue, socket.received_bytes));
             record.fixed.receiver_limited_ns = if_known(socket.receiver_limited_ns);
             record.fixed.send_buffer_limited_ns = if_known(socket.send_buffer_limited_ns);
             record.fixed.busy_ns = if_known(socket.busy_ns);

@@ -254,6 +254,38 @@ TEST(SocketsKernel, a_sender_whose_reader_does_not_read_shows_that_it_waits_for_
     EXPECT_FALSE(listener.contains("acked_bytes")) << "null";
 }
 
+TEST(SocketsKernel, what_was_read_of_a_connection_is_what_its_program_read) {
+    constexpr std::size_t sent = 20'000, first_read = 12'345;
+    // Two connections with as much in them: one is read in part, the other to its end.
+    const NetnsProcess inside([] {
+        const int listener = bound(SOCK_STREAM, 8084);
+        if (listener < 0 || ::listen(listener, 2) != 0) return 1;
+        const sockaddr_in address = loopback_address(8084);
+        std::vector<char> data(sent);
+        for (const bool whole : {false, true}) {
+            const int client = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+            if (::connect(client, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return 1;
+            if (::send(client, data.data(), data.size(), 0) != sent) return 1;
+            const int taken = ::accept(listener, nullptr, nullptr);
+            if (taken < 0 || (whole && ::shutdown(client, SHUT_WR) != 0)) return 1;
+            const std::size_t wanted = whole ? sent : first_read;
+            if (::recv(taken, data.data(), wanted, MSG_WAITALL) != static_cast<ssize_t>(wanted)) return 1;
+            if (whole && ::recv(taken, data.data(), 1, 0) != 0) return 1;
+        }
+        return 0;
+    });
+    const FactRow part = only_row(
+        read_sockets(), {{"netns", inside.inode()}, {"local_port", "8084"}, {"state", "ESTABLISHED"}});
+    EXPECT_EQ(part.at("read_bytes"), std::to_string(first_read));
+    EXPECT_EQ(part.at("receive_queue_bytes"), std::to_string(sent - first_read));
+    const FactRow whole = only_row(read_sockets(), {{"netns", inside.inode()}, {"state", "CLOSE_WAIT"}});
+    EXPECT_EQ(whole.at("receive_queue_bytes"), "0");
+    // The kernel counts the end of the other side like a byte.
+    EXPECT_EQ(whole.at("read_bytes"), std::to_string(sent + 1));
+    EXPECT_NE(inside.output("ss -tinH state close-wait").find("bytes_received:" + whole.at("read_bytes")),
+              std::string::npos);
+}
+
 TEST(SocketsKernel, reading_leaves_the_reader_in_its_own_namespace) {
     const auto before = std::filesystem::read_symlink("/proc/thread-self/ns/net");
     const NetnsProcess inside([] { return overfull_receiver(5354); });

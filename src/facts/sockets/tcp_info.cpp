@@ -16,6 +16,7 @@ void read_tcp_info(Bytes info, SocketState& socket) {
     if (info.size() < window + sizeof(std::uint32_t)) return;
     socket.has_tcp_info = true;
     socket.acked_bytes = load<std::uint64_t>(info, acked);
+    socket.received_bytes = load<std::uint64_t>(info, offsetof(tcp_info, tcpi_bytes_received));
     socket.receiver_limited_ns = load<std::uint64_t>(info, limited) * 1000;
     socket.send_buffer_limited_ns = load<std::uint64_t>(info, offsetof(tcp_info, tcpi_sndbuf_limited)) * 1000;
     socket.busy_ns = load<std::uint64_t>(info, offsetof(tcp_info, tcpi_busy_time)) * 1000;

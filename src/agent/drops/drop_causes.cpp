@@ -147,6 +147,8 @@ constexpr DerivedColumn cause_columns[] = {
     {"largest_bytes", number, Unit::bytes, "The largest of the samples."},
     {"neighbour", text, Unit::none, "The next machine, which does not answer."},
     {"neighbour_state", text, Unit::none, "Its state in the table of neighbours."},
+    {"from_beside", number, Unit::none,
+     "1: the sender itself gave them to this machine, with no router between."},
     {"tries", number, Unit::count, "The packets, where all seen are the first of a TCP connection."},
     {"cut_off", number, Unit::count,
      "The same, where no connection between these sides stands on this machine."},

@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "agent/drops/drop_cause.h"
+#include "agent/drops/neighbours.h"
 #include "agent/drops/routing_walk.h"
 #include "agent/drops/sending_queue.h"
 #include "facts/firewall/firewall_packet.h"
@@ -87,10 +88,7 @@ class OtherJudge {
             sysctls_[{static_cast<std::uint32_t>(row.number_or_0("netns")), row.text("name")}] =
                 row.number_or_0("number");
         });
-        inquiry_.tables.each("neighbours", [&](const TableRow& row) {
-            neighbours_[{static_cast<std::uint32_t>(row.number_or_0("netns")), row.text("address")}] =
-                row.text("state");
-        });
+        neighbours_.read(inquiry_.tables);
     }
 
     void tell(const DropGroup& group) {
@@ -367,22 +365,36 @@ class OtherJudge {
 
     bool name_neighbour(DropCause& cause, const DropGroup& group, const Drop& first) const {
         std::string next;
+        const Neighbour* known = nullptr;
         for (const Drop* drop : group.drops()) {
-            const Route* route = route_to(first.netns, drop->destination);
-            const std::string hop = route && !route->gateway.empty() ? route->gateway : drop->destination;
+            const std::string device = device_out(*drop);
+            std::set<std::string> machines =
+                next_machines(inquiry_.scene, first.netns, drop->destination, device);
+            // Of several, one that is asked and does not answer.
+            if (machines.size() > 1)
+                std::erase_if(machines, [&](const std::string& machine) {
+                    const Neighbour* found = neighbours_.find(first.netns, machine, device);
+                    return !found || !found->is_silent();
+                });
+            if (machines.size() != 1) return false;
+            const std::string& hop = *machines.begin();
             if (!next.empty() && hop != next) next = "many";
             if (next.empty()) next = hop;
+            known = neighbours_.find(first.netns, next, device);
         }
-        const auto state = neighbours_.find({first.netns, next});
-        const bool silent =
-            state != neighbours_.end() && (state->second == "FAILED" || state->second == "INCOMPLETE");
         // A full queue alone only says that it was asked; who does not answer shows in the table.
-        if (first.reason != "NEIGH_FAILED" && !silent) return false;
+        if (first.reason != "NEIGH_FAILED" && !(known && known->is_silent())) return false;
         cause["kind"] = "neighbour";
         if (next == "many") return true;
         cause["neighbour"] = next;
-        if (state != neighbours_.end()) cause["neighbour_state"] = state->second;
+        if (known) cause["neighbour_state"] = known->state;
         return true;
+    }
+
+    std::string device_out(const Drop& drop) const {
+        for (const DropSample& sample : drop.samples)
+            if (sample.out_ifindex) return inquiry_.scene.interface(drop.netns, sample.out_ifindex);
+        return drop.direction == "out" ? drop.device : "";
     }
 
     static bool name_checksum(DropCause& cause) {
@@ -390,16 +402,29 @@ class OtherJudge {
         return true;
     }
 
-    static bool name_ttl(DropCause& cause, const DropGroup& group) {
-        bool any = false;
+    bool name_ttl(DropCause& cause, const DropGroup& group) const {
+        bool any = false, from_beside = true;
         for (const Drop* drop : group.drops())
             for (const DropSample& sample : drop->samples) {
                 if (sample.ttl > 1) return false;
                 any |= sample.ttl == 1;
+                from_beside &= is_from_beside(*drop, sample);
             }
         if (!any) return false;
         cause["kind"] = "hop limit";
+        if (from_beside) cause["from_beside"] = std::int64_t{1};
         return true;
+    }
+
+    // Whether the sender itself gave it to this machine, with no router between.
+    bool is_from_beside(const Drop& drop, const DropSample& sample) const {
+        const std::string device =
+            sample.in_ifindex ? inquiry_.scene.interface(drop.netns, sample.in_ifindex) : drop.device;
+        const Route* back = route_to(drop.netns, drop.source);
+        if (!back || !back->gateway.empty() || back->interface != device) return false;
+        const Neighbour* sender = neighbours_.find(drop.netns, drop.source, device);
+        return !sender || !sender->hardware || !sample.packet.packet.mac ||
+               *sender->hardware == *sample.packet.packet.mac;
     }
 
     // One rule, or one route, that all of it comes to and that drops.
@@ -446,7 +471,7 @@ class OtherJudge {
     std::map<Device, std::vector<Qdisc>> qdiscs_;
     std::map<Device, std::int64_t> mtus_;
     std::map<std::pair<std::uint32_t, std::string>, std::int64_t> sysctls_;
-    std::map<std::pair<std::uint32_t, std::string>, std::string> neighbours_;
+    Neighbours neighbours_;
 };
 
 }  // namespace

@@ -26,6 +26,7 @@
 namespace waggle::cli {
 
 std::atomic<bool> interrupted{false};
+bool sigpipe_was_ignored = false;
 
 namespace {
 

@@ -58,6 +58,7 @@ struct Options {
 
 // Set by SIGINT and SIGTERM: every loop ends with its summary.
 extern std::atomic<bool> interrupted;
+extern bool sigpipe_was_ignored;  // by whoever started waggle
 
 // How the terminal wants it: colour only on one that can, and never with NO_COLOR; width 80 in a pipe.
 // `language` outlives the style.

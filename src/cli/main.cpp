@@ -27,8 +27,12 @@ int main(int argc, char** argv) {
     sigaction(SIGINT, &action, nullptr);
     sigaction(SIGTERM, &action, nullptr);
     std::signal(SIGBUS, on_cut_file);
-    sigaction(SIGHUP, &action, nullptr);  // the terminal is gone: end in order all the same
-    std::signal(SIGPIPE, SIG_IGN);        // a reader that leaves is seen by print()
+    // The terminal is gone: end in order all the same; but nohup asks to go on.
+    struct sigaction before{};
+    sigaction(SIGHUP, nullptr, &before);
+    if (before.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, nullptr);
+    // A reader that leaves is seen by print().
+    waggle::cli::sigpipe_was_ignored = std::signal(SIGPIPE, SIG_IGN) == SIG_IGN;
     waggle::cli::hold_standard_descriptors();
     return waggle::cli::run(argc, argv);
 }

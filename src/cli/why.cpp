@@ -34,9 +34,18 @@ class Child {
         Child child;
         child.told_.words = command;
         child.told_.started_ns = SystemClock().monotonic_ns();
-        if (const int wrong =
-                posix_spawnp(&child.pid_, arguments[0], nullptr, nullptr, arguments.data(), environ))
-            return Error{agent::why_not_started(command.front(), wrong)};
+        // It is watched as it runs elsewhere: what waggle ignores for itself ends a program there.
+        posix_spawnattr_t attributes;
+        posix_spawnattr_init(&attributes);
+        sigset_t plain;
+        sigemptyset(&plain);
+        if (!sigpipe_was_ignored) sigaddset(&plain, SIGPIPE);
+        posix_spawnattr_setsigdefault(&attributes, &plain);
+        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+        const int wrong =
+            posix_spawnp(&child.pid_, arguments[0], nullptr, &attributes, arguments.data(), environ);
+        posix_spawnattr_destroy(&attributes);
+        if (wrong) return Error{agent::why_not_started(command.front(), wrong)};
         child.told_.pid = static_cast<std::uint32_t>(child.pid_);
         return child;
     }

@@ -56,6 +56,17 @@ TEST(WhyCommand, a_command_is_checked_word_by_word_and_an_answer_is_no_failure) 
     EXPECT_EQ(trouble["severity"], "warning");
 }
 
+TEST(WhyCommand, a_command_ends_by_sigpipe_as_it_does_without_waggle) {
+    const std::string pipe = "bash -c 'set -o pipefail; yes | head -1 > /dev/null'";
+    ASSERT_EQ(test::outcome_of(pipe).code, 141) << "128 and SIGPIPE";
+    const json told = asked("process", pipe);
+    ASSERT_TRUE(told.is_object());
+    EXPECT_THAT(told["what"].get<std::string>(), HasSubstr("it ended with exit code 141 after"));
+    const json kept = asked("process", "env --ignore-signal=PIPE " + pipe);
+    ASSERT_TRUE(kept.is_object());
+    EXPECT_THAT(kept["what"].get<std::string>(), HasSubstr("it ended with exit code 1 after"));
+}
+
 // What waggle says of a command that cannot be started.
 std::string said_instead(const std::string& command) {
     const auto [code, text] = test::outcome_of(test::waggle_command("why -- " + command + " 2>&1"));

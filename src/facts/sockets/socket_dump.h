@@ -36,7 +36,8 @@ struct SocketState {
     std::uint32_t drops = 0;
     bool has_tcp_info = false;  // the kernel gave the figures below
     std::uint64_t acked_bytes = 0;
-    std::uint64_t received_bytes = 0;       // in order, read or not
+    std::uint64_t received_bytes = 0;  // in order, read or not
+    std::uint64_t last_sent_ns = 0;  // so long ago data was sent last; where never, the connection came about
     std::uint64_t receiver_limited_ns = 0;  // it had data, and the other side's window was full
     std::uint64_t send_buffer_limited_ns =
         0;                            // the program had more, and the send buffer was full of what was sent

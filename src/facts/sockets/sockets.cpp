@@ -45,6 +45,7 @@ struct socket_fact {
     __s64 reuseport;
     __s64 acked_bytes;
     __s64 read_bytes;
+    __s64 last_sent_ns;
     __s64 receiver_limited_ns;
     __s64 send_buffer_limited_ns;
     __s64 busy_ns;
@@ -100,6 +101,11 @@ constexpr Field sockets_fields[] = {
     WAGGLE_FIELD(socket_fact, read_bytes, Unit::bytes,
                  "TCP: data that programs have read from it; null for listeners and where not known.",
                  trait_cumulative | trait_nullable),
+    WAGGLE_FIELD(
+        socket_fact, last_sent_ns, Unit::nanoseconds,
+        "TCP: how long ago it sent data last; where it has sent none, how long ago it was opened; null as "
+        "before.",
+        trait_nullable),
     WAGGLE_FIELD(
         socket_fact, receiver_limited_ns, Unit::nanoseconds,
         "TCP: how long data waited here because the other side had no room for it (its receive window "
@@ -366,6 +372,7 @@ class Sockets final : public NamespaceFact {
                 return socket.has_tcp_info ? static_cast<std::int64_t>(figure) : null_i64;
             };
             record.fixed.acked_bytes = if_known(socket.acked_bytes);
+            record.fixed.last_sent_ns = if_known(socket.last_sent_ns);
             // The end of the other side counts one in both.
             record.fixed.read_bytes = if_known(
                 socket.received_bytes - std::min<std::uint64_t>(socket.receive_queue, socket.received_bytes));

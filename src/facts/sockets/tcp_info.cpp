@@ -16,6 +16,8 @@ void read_tcp_info(Bytes info, SocketState& socket) {
     if (info.size() < window + sizeof(std::uint32_t)) return;
     socket.has_tcp_info = true;
     socket.acked_bytes = load<std::uint64_t>(info, acked);
+    socket.last_sent_ns =
+        std::uint64_t{load<std::uint32_t>(info, offsetof(tcp_info, tcpi_last_data_sent))} * 1'000'000;
     socket.received_bytes = load<std::uint64_t>(info, offsetof(tcp_info, tcpi_bytes_received));
     socket.receiver_limited_ns = load<std::uint64_t>(info, limited) * 1000;
     socket.send_buffer_limited_ns = load<std::uint64_t>(info, offsetof(tcp_info, tcpi_sndbuf_limited)) * 1000;

@@ -278,6 +278,13 @@ TEST(SocketsKernel, what_was_read_of_a_connection_is_what_its_program_read) {
         read_sockets(), {{"netns", inside.inode()}, {"local_port", "8084"}, {"state", "ESTABLISHED"}});
     EXPECT_EQ(part.at("read_bytes"), std::to_string(first_read));
     EXPECT_EQ(part.at("receive_queue_bytes"), std::to_string(sent - first_read));
+    // It has sent nothing: since it was opened.
+    const std::string ss = inside.output("ss -tinH state established sport = :8084");
+    const std::size_t lastsnd = ss.find("lastsnd:");
+    ASSERT_NE(lastsnd, std::string::npos) << ss;
+    const std::uint64_t asked_later_ns = std::stoull(ss.substr(lastsnd + 8)) * 1'000'000;
+    EXPECT_LE(std::stoull(part.at("last_sent_ns")), asked_later_ns);
+    EXPECT_GT(std::stoull(part.at("last_sent_ns")) + 5'000'000'000, asked_later_ns);
     const FactRow whole = only_row(read_sockets(), {{"netns", inside.inode()}, {"state", "CLOSE_WAIT"}});
     EXPECT_EQ(whole.at("receive_queue_bytes"), "0");
     // The kernel counts the end of the other side like a byte.

@@ -401,6 +401,16 @@ static __always_inline _Bool says_nothing_new(const struct packet_drop_event* ev
     return !knows_socket || (sk && BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_TIME_WAIT);
 }
 
+/* A packet that a rule hands to a program (NFQUEUE) and that does not get into the program's queue is freed there
+ * without a reason, before anybody saw what it says. */
+extern const void nf_queue __ksym __weak;
+#define NF_QUEUE_SIZE 1024
+
+static __always_inline _Bool is_lost_on_the_way_to_a_program(__u64 location) {
+    __u64 start = (__u64)&nf_queue;
+    return start && location - start < NF_QUEUE_SIZE;
+}
+
 /* It came for all or for a group (or is the sender's own copy of such a packet), and nobody here wants it. */
 static __always_inline _Bool came_for_others(struct sk_buff* skb, const struct waggle_address* to) {
     if (!skb->skb_iif) return 0;
@@ -435,9 +445,11 @@ static __always_inline int drop(const __u64* context, __u64 receiver, _Bool know
     event->socket_uid = PACKET_DROP_NO_UID;
     _Bool without_payload = read_packet(event, skb);
     __u64 dev_address = read_address(&skb->dev);
-    if ((gives_no_reason(reason) || is_no_route(reason)) && came_for_others(skb, &event->destination))
+    _Bool unqueued = is_lost_on_the_way_to_a_program(location);
+    if (!unqueued && (gives_no_reason(reason) || is_no_route(reason)) &&
+        came_for_others(skb, &event->destination))
         routine = 1;
-    if (gives_no_reason(reason)) {
+    if (!unqueued && gives_no_reason(reason)) {
         if (waggle_icmp6_gives_no_reason() && event->protocol == IPPROTO_ICMPV6 && skb->skb_iif) routine = 1;
         if (was_queued_for_udp(dev_address) || (says_nothing_new(event, sk, knows_socket, without_payload) &&
                                                 reached_its_stack(skb, event, dev_address)))

@@ -14,6 +14,7 @@ std::vector<std::unique_ptr<Fact>> all_facts(const Roots& roots) {
     facts.push_back(make_firewall_rules(roots, firewall));
     facts.push_back(make_past_firewall_rules(roots, firewall));
     for (const auto make : {make_packet_programs,
+                            make_packet_queues,
                             make_sysctls,
                             make_net_counters,
                             make_network_namespaces,

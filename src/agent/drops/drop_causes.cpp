@@ -17,7 +17,7 @@ constexpr DerivedColumn cause_columns[] = {
     {"kind", text, Unit::none,
      "What dropped: firewall rule, firewall program, firewall unknown, conntrack full, "
      "conntrack clash, reverse path, forwarding off, local network, xdp, tc, cgroup program, socket filter, "
-     "queue, route, routing "
+     "queue, packet queue, route, routing "
      "rule, too big, "
      "neighbour, hop limit, checksum; other: no cause is found."},
     {"severity", text, Unit::none, "warning or note; critical where all of a machine's network suffers."},

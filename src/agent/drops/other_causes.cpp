@@ -145,6 +145,11 @@ class OtherJudge {
         if (reason.starts_with("NEIGH") || function == "neigh_invalidate")
             return name_neighbour(cause, group, first);
         if (reason.ends_with("_CSUM")) return name_checksum(cause);
+        // A rule handed them to a program's queue (NFQUEUE), and they did not get into it.
+        if (function == "nf_queue") {
+            cause["kind"] = "packet queue";
+            return true;
+        }
         if (reason == "IP_INHDR" && function.find("forward") != std::string::npos)
             return name_ttl(cause, group);
         if (function == "ip_error" || function.starts_with("ip6_pkt_") ||

@@ -124,6 +124,23 @@ TEST(NetCounters, lines_that_do_not_pair_end_the_reading) {
     EXPECT_EQ(rows[0].at("name"), "UdpA");
 }
 
+TEST(PacketQueues, a_line_is_a_queue_that_is_read) {
+    Tree tree;
+    tree.file("proc/thread-self/net/snmp", "Ip: Forwarding\nIp: 1\n");
+    EXPECT_TRUE(fact_rows(*make_packet_queues(tree.roots())).empty()) << "without the kernel's module";
+    tree.file("proc/thread-self/net/netfilter/nfnetlink_queue",
+              "    5  31337     7 2 65531    40     3      120  1\n"
+              "    6  31338     0 1     0     0     0        0  1\n");
+    const auto rows = fact_rows(*make_packet_queues(tree.roots()));
+    ASSERT_EQ(rows.size(), 2u);
+    const FactRow first = only_row(rows, {{"number", "5"}});
+    EXPECT_EQ(first.at("netns"), "4026531833");
+    EXPECT_EQ(first.at("reader"), "31337");
+    EXPECT_EQ(first.at("waiting"), "7");
+    EXPECT_EQ(first.at("dropped"), "40");
+    EXPECT_EQ(first.at("reader_dropped"), "3");
+}
+
 TEST(Sysctls, a_setting_has_its_text_and_its_first_number) {
     Tree tree;
     tree.file("proc/sys/net/ipv4/tcp_rmem", "4096\t131072\t6291456\n");

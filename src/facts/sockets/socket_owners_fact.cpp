@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
 #include <map>
 
 #include "base/put.h"
@@ -17,6 +19,7 @@ struct socket_owner_fact {
     __u32 pid;
     __u64 start_ns;
     __u64 cpu_ns;
+    __s64 ran_ns;
     __s64 open_files_limit;
     __s64 open_files_hard_limit;
     __s64 waits_for_it;
@@ -54,6 +57,10 @@ constexpr Field socket_owners_fields[] = {
     WAGGLE_FIELD(socket_owner_fact, threads, Unit::count, "How many threads it has."),
     WAGGLE_FIELD(socket_owner_fact, cpu_ns, Unit::nanoseconds,
                  "Processor time it has used since it began, to 1/100 s.", trait_cumulative),
+    WAGGLE_FIELD(socket_owner_fact, ran_ns, Unit::nanoseconds,
+                 "How long the threads that it has now had a processor since they began, exactly; null where "
+                 "they are more than 256 or it cannot be read.",
+                 trait_cumulative | trait_nullable | trait_hidden),
     WAGGLE_FIELD(socket_owner_fact, open_files, Unit::count, "How many files and sockets it has open."),
     WAGGLE_FIELD(socket_owner_fact, open_files_limit, Unit::count,
                  "How many it may (RLIMIT_NOFILE); null where there is no limit.", trait_nullable),
@@ -78,6 +85,7 @@ constexpr Field socket_owners_fields[] = {
 // Of a process that holds more, as a name server does while it asks others, it is not looked up what it waits
 // for: that is a look for each socket and thread.
 constexpr std::size_t most_sockets = 64;
+constexpr std::size_t most_timed_threads = 256;
 
 constexpr Schema schema_of_owners = {
     "socket_owners", "A process that holds a TCP listener or a UDP socket, and what it does at this moment.",
@@ -200,6 +208,19 @@ class SocketOwnersFact final : public Fact {
     }
 
   private:
+    std::int64_t ran_ns(std::uint32_t pid) {
+        const std::vector<std::uint32_t> threads = proc_.threads(pid);
+        if (threads.empty() || threads.size() > most_timed_threads) return null_i64;
+        std::int64_t sum = 0;
+        for (const std::uint32_t thread : threads) {
+            const std::string_view line = proc_.file(pid, fmt::format("task/{}/schedstat", thread));
+            // A kernel that does not count says 0 for all; a thread that lives has run.
+            if (line.empty() || line.starts_with("0 ")) return null_i64;
+            sum += number_of(line.substr(0, line.find(' ')));
+        }
+        return sum;
+    }
+
     // False where it has ended.
     bool read_process(std::uint32_t pid, socket_owner_fact& out) {
         out.pid = pid;
@@ -209,7 +230,8 @@ class SocketOwnersFact final : public Fact {
         out.cpu_ns = stat.cpu_ns;
         out.threads = stat.threads;
         out.state[0] = stat.state;
-        put(out.comm, stat.comm);
+        put(out.comm, stat.comm);  // it borrows from what is read next
+        out.ran_ns = ran_ns(pid);
         std::string_view limits = line_after(proc_.file(pid, "limits"), "Max open files");
         out.open_files_limit = next_limit(limits);
         out.open_files_hard_limit = next_limit(limits);

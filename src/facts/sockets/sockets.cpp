@@ -207,9 +207,9 @@ constexpr Schema past_schema = {"past_listeners",
                                 sizeof(past_listener_fact), past_listener_fields, false};
 
 // One read of the sockets: dumped per namespace, then joined with their owners.
-class SocketReader {
+class SocketTour {
   public:
-    SocketReader(const Roots& roots, SocketReading& reading, bool listeners_only)
+    SocketTour(const Roots& roots, SocketReading& reading, bool listeners_only)
         : roots_(roots),
           proc_(roots.proc),
           memory_(reading.memory),
@@ -340,11 +340,11 @@ class Sockets final : public NamespaceFact {
         return reader_->read_in(netns);
     }
     Result<void> end(const RowSink& sink, Result<void> so_far) override {
-        SocketReader& reader = *reader_;
+        SocketTour& reader = *reader_;
         reader.end(static_cast<bool>(so_far));
         reading_->all_are_read = false;
         RecordWriter<socket_fact> record;
-        for (const SocketReader::Found& one : reader.found) {
+        for (const SocketTour::Found& one : reader.found) {
             const SocketState& socket = one.socket;
             const Owner& owner = reader.owner_of(socket);
             const bool listener = socket.tcp() && socket.listens();
@@ -400,7 +400,7 @@ class Sockets final : public NamespaceFact {
 
   private:
     std::shared_ptr<SocketReading> reading_;
-    std::optional<SocketReader> reader_;  // while it is read
+    std::optional<SocketTour> reader_;  // while it is read
 };
 
 class PastListeners final : public NamespaceFact {
@@ -453,7 +453,7 @@ class PastListeners final : public NamespaceFact {
     }
 
     std::shared_ptr<SocketReading> reading_;
-    std::optional<SocketReader> reader_;  // while it is read
+    std::optional<SocketTour> reader_;  // while it is read
 };
 
 }  // namespace

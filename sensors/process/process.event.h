@@ -111,6 +111,8 @@ struct process_exec_failure_event {
     struct waggle_text obstacle;
     struct waggle_text found;
     struct waggle_text wanted;
+    struct waggle_text root_kind; /* where its paths begin */
+    struct waggle_text root_path;
 };
 
 /* What became of a signal: the kernel's TRACE_SIGNAL_ results, those that mean the same in one. */
@@ -140,7 +142,7 @@ struct process_signal_event {
 
 #ifdef __cplusplus
 static_assert(sizeof(process_signal_event) == 128);
-static_assert(sizeof(process_exec_failure_event) == 248);
+static_assert(sizeof(process_exec_failure_event) == 264);
 static_assert(sizeof(process_exec_event) == 96 && sizeof(process_fork_event) == 72 &&
               sizeof(process_exit_event) == 176);
 #endif

@@ -49,7 +49,7 @@ enum process_signal_from {
     /* The kernel's answer to what the process itself did: bad memory, bad instruction, a write that nobody reads, or one
      * beyond the limit of file size. */
     SIGNAL_FROM_FAULT = 1,
-    SIGNAL_FROM_KERNEL = 2,  /* the kernel on its own: out of memory, Ctrl-C, a limit */
+    SIGNAL_FROM_KERNEL = 2,  /* the kernel on its own: out of memory, Ctrl-C, a limit, a timer */
     SIGNAL_FROM_ITSELF = 3,  /* abort(), raise() */
     SIGNAL_FROM_PROCESS = 4, /* another process */
 };

@@ -63,6 +63,7 @@ static __always_inline void send_failure(const char* path, const char* const* ar
     event->path.length = length;
     struct waggle_text none = {sizeof *event + length, 0};
     event->reason = event->obstacle = event->found = event->wanted = none;
+    event->root_kind = event->root_path = none;
     event->header.size = sizeof *event + length;
     waggle_submit(event);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Programs that cannot be started, each in its own way, by fork and by posix_spawn.
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <spawn.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -23,6 +24,7 @@ struct Told {
     std::string path, error, reason, obstacle;
     bool executed, same_root;
     std::uint64_t user;
+    std::string root_kind{}, root_path{};
 };
 
 // What was told of the children of this test.
@@ -38,7 +40,8 @@ std::vector<Told> failures(Running& sensor, const Names& names) {
             out.push_back({static_cast<std::uint32_t>(row->u64("pid")), std::string(row->text("path")),
                            std::string(names.find("errno", row->u64("error"))),
                            std::string(row->text("reason")), std::string(row->text("obstacle")),
-                           row->u64("executed") != 0, row->u64("same_root") != 0, row->u64("user")});
+                           row->u64("executed") != 0, row->u64("same_root") != 0, row->u64("user"),
+                           std::string(row->text("root_kind")), std::string(row->text("root_path"))});
         }
     });
     return out;
@@ -88,6 +91,8 @@ TEST(FailedStartKernel, each_gives_a_row_with_what_stood_in_the_way_and_a_good_s
         EXPECT_EQ(told[0].executed, each.executed);
         EXPECT_EQ(told[0].same_root, each.same_root);
         EXPECT_EQ(told[0].user, each.user);
+        EXPECT_EQ(told[0].root_kind, "ours");
+        EXPECT_EQ(told[0].root_path, "");
     }
     // Its child has this process's memory until it becomes a program.
     std::string missing = "/nowhere/at/all", good = "/bin/true";
@@ -101,6 +106,79 @@ TEST(FailedStartKernel, each_gives_a_row_with_what_stood_in_the_way_and_a_good_s
     ASSERT_EQ(told.size(), 1u);
     EXPECT_EQ(told[0].path, missing);
     for (const Loss& loss : (*sensor)->losses()) EXPECT_EQ(loss.count, 0u) << loss.cause;
+    std::filesystem::remove_all(directory);
+}
+
+// A child in another root directory asks for what only waggle's own has, and lives on until it is collected, or ends at once.
+class InAnotherRoot {
+  public:
+    InAnotherRoot(const char* root, int namespaces, bool stays) {
+        EXPECT_EQ(::pipe(done_), 0);
+        EXPECT_EQ(::pipe(tried_), 0);
+        pid_ = ::fork();
+        if (pid_ == 0) {
+            ::close(done_[1]);
+            char byte = 0;
+            if ((namespaces == 0 || ::unshare(namespaces) == 0) && ::chroot(root) == 0 && ::chdir("/") == 0) {
+                char* argv[] = {const_cast<char*>("/usr/bin/env"), nullptr};
+                ::execv(argv[0], argv);
+                (void)!::write(tried_[1], "x", 1);
+                if (stays) (void)!::read(done_[0], &byte, 1);
+            }
+            ::_exit(127);
+        }
+        ::close(done_[0]);
+        ::close(tried_[1]);
+        char byte = 0;
+        EXPECT_EQ(::read(tried_[0], &byte, 1), 1);
+        if (!stays) collect();
+    }
+    ~InAnotherRoot() {
+        collect();
+        ::close(tried_[0]);
+    }
+
+  private:
+    void collect() {
+        if (pid_ <= 0) return;
+        ::close(done_[1]);
+        ::waitpid(pid_, nullptr, 0);
+        pid_ = 0;
+    }
+    int done_[2]{}, tried_[2]{};
+    pid_t pid_ = 0;
+};
+
+TEST(FailedStartKernel, names_the_root_directory_of_who_asked_where_that_is_not_ours) {
+    Names names;
+    auto sensor = process_source.start({}, names);
+    ASSERT_TRUE(sensor) << sensor.error().message;
+    char directory[] = "/tmp/waggle-start.XXXXXX";
+    ASSERT_NE(::mkdtemp(directory), nullptr);
+    std::filesystem::create_directories(std::string(directory) + "/usr/bin");
+    const auto expect = [&](std::string_view root_kind, std::string_view root_path, std::string_view reason) {
+        const std::vector<Told> told = failures(**sensor, names);
+        ASSERT_EQ(told.size(), 1u);
+        EXPECT_EQ(told[0].path, "/usr/bin/env");
+        EXPECT_EQ(told[0].error, "ENOENT");
+        EXPECT_FALSE(told[0].same_root);
+        EXPECT_EQ(told[0].root_kind, root_kind);
+        EXPECT_EQ(told[0].root_path, root_path);
+        EXPECT_EQ(told[0].reason, reason);
+    };
+    {
+        const InAnotherRoot child(directory, 0, true);
+        expect("directory", directory, "no_file");
+    }
+    {
+        const InAnotherRoot child(directory, CLONE_NEWNS, true);
+        expect("mounts", directory, "no_file");
+    }
+    std::filesystem::create_directories(std::string(directory) + "/other");
+    {  // gone before it is looked at, and its root with it: what is there cannot be told
+        const InAnotherRoot child((std::string(directory) + "/other").c_str(), 0, false);
+        expect("other", "", "");
+    }
     std::filesystem::remove_all(directory);
 }
 

@@ -101,7 +101,8 @@ constexpr Field failure_fields[] = {
         process_exec_failure_event, reason, Unit::none,
         "What was found to stand in the way just after; empty where nothing explains the error. no_file, "
         "no_directory, "
-        "dangling_link, not_a_directory: what is missing; no_interpreter, line_end, no_loader: what is to "
+        "dangling_link, dangling_part, not_a_directory: what is missing; no_interpreter, line_end, "
+        "no_loader: what is to "
         "run the file "
         "is missing; closed_directory, is_directory, no_plain_file, noexec, not_executable, not_for_user: "
         "may not be "
@@ -110,9 +111,13 @@ constexpr Field failure_fields[] = {
         "this machine runs; busy: open for writing; too_long: arguments and environment; links: too many."),
     WAGGLE_FIELD(
         process_exec_failure_event, obstacle, Unit::none,
-        "The file, directory, link's target or mount that stands in the way; empty where none does."),
-    WAGGLE_FIELD(process_exec_failure_event, found, Unit::none,
-                 "What the file is, where it is no program of this machine; else empty.", trait_hidden),
+        "The file, directory, link's target or mount that stands in the way; for dangling_part the link "
+        "itself; empty where none does."),
+    WAGGLE_FIELD(
+        process_exec_failure_event, found, Unit::none,
+        "What the file is, where it is no program of this machine; for dangling_part where the link leads; "
+        "else empty.",
+        trait_hidden),
     WAGGLE_FIELD(process_exec_failure_event, wanted, Unit::none,
                  "This machine's kind of processor, where the file is for another.", trait_hidden),
     WAGGLE_FIELD(process_exec_failure_event, parent_pid, Unit::identifier,
@@ -132,6 +137,15 @@ constexpr Field failure_fields[] = {
                 "Whether paths mean for it what they mean for waggle; no in most containers, and where that "
                 "cannot be told.",
                 trait_hidden),
+    WAGGLE_FIELD(
+        process_exec_failure_event, root_kind, Unit::none,
+        "Where its paths begin. ours: as for waggle; directory: at a directory that waggle can name "
+        "(chroot); mounts: in another mount namespace, as that of a container; other: elsewhere, and "
+        "no more is known; empty where nothing is."),
+    WAGGLE_FIELD(
+        process_exec_failure_event, root_path, Unit::none,
+        "Its root directory, where that is another than waggle's and has a name: for mounts, the name "
+        "that it has there; else empty."),
 };
 constexpr Field signal_fields[] = {
     WAGGLE_HEADER_FIELDS(process_signal_event),

@@ -49,7 +49,7 @@ enum process_signal_from {
     /* The kernel's answer to what the process itself did: bad memory, bad instruction, a write that nobody reads, or one
      * beyond the limit of file size. */
     SIGNAL_FROM_FAULT = 1,
-    SIGNAL_FROM_KERNEL = 2,  /* the kernel on its own: out of memory, Ctrl-C, a limit */
+    SIGNAL_FROM_KERNEL = 2,  /* the kernel on its own: out of memory, Ctrl-C, a limit, a timer */
     SIGNAL_FROM_ITSELF = 3,  /* abort(), raise() */
     SIGNAL_FROM_PROCESS = 4, /* another process */
 };
@@ -111,6 +111,8 @@ struct process_exec_failure_event {
     struct waggle_text obstacle;
     struct waggle_text found;
     struct waggle_text wanted;
+    struct waggle_text root_kind; /* where its paths begin */
+    struct waggle_text root_path;
 };
 
 /* What became of a signal: the kernel's TRACE_SIGNAL_ results, those that mean the same in one. */
@@ -140,7 +142,7 @@ struct process_signal_event {
 
 #ifdef __cplusplus
 static_assert(sizeof(process_signal_event) == 128);
-static_assert(sizeof(process_exec_failure_event) == 248);
+static_assert(sizeof(process_exec_failure_event) == 264);
 static_assert(sizeof(process_exec_event) == 96 && sizeof(process_fork_event) == 72 &&
               sizeof(process_exit_event) == 176);
 #endif

@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -486,6 +487,41 @@ TEST_F(ProcessKernel, a_fault_is_told_from_a_signal_that_a_process_sends_to_itse
         ASSERT_NE(row, nullptr);
         EXPECT_EQ(names_.find("signal_from", row->number("signal_from")), from);
         EXPECT_EQ(row->number("sender_pid"), 0u);
+    }
+}
+
+TEST_F(ProcessKernel, a_timer_of_the_process_itself_is_told_from_who_sends_its_signal) {
+    for (const Mode mode : {Mode::events, Mode::aggregate}) {
+        start(mode);
+        const auto timed = [](int timer, int wait_by_work) {
+            return fork_and([=] {
+                ::signal(SIGALRM, SIG_DFL);
+                ::signal(SIGVTALRM, SIG_DFL);
+                const itimerval soon{{0, 0}, {0, 20'000}};
+                ::setitimer(timer, &soon, nullptr);
+                while (true)
+                    if (wait_by_work == 0) ::pause();
+            });
+        };
+        const pid_t alarmed = timed(ITIMER_REAL, 0);
+        const pid_t worked = timed(ITIMER_VIRTUAL, 1);
+        const pid_t raised = fork_and([] {
+            ::signal(SIGALRM, SIG_DFL);
+            ::raise(SIGALRM);
+        });
+        const pid_t told = fork_and([] {
+            ::signal(SIGALRM, SIG_DFL);
+            while (true) ::pause();
+        });
+        ::usleep(50'000);
+        ::kill(told, SIGALRM);
+        for (const auto& [pid, from] :
+             {std::pair{alarmed, "kernel"}, {worked, "kernel"}, {raised, "itself"}, {told, "process"}}) {
+            wait_for(pid);
+            const Kept* row = only("process_exit", pid);
+            ASSERT_NE(row, nullptr);
+            EXPECT_EQ(names_.find("signal_from", row->number("signal_from")), from);
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Who sends signals, and who sent the one that ends a process. A signal is sent in the sender's context and kills later, in the
  * victim's: so who sent is kept until the victim ends. Only signals that end a process unless it catches them
- * are kept; SIGCHLD, SIGALRM, SIGURG and the like, nearly all there are, cost one comparison unless single events are asked for. */
+ * are kept; SIGCHLD, SIGURG and the like, nearly all there are, cost one comparison unless single events are asked for. Those of
+ * timers come often to who catches them, and are kept only where nobody does. */
 #pragma once
 
 /* clang-format off */
@@ -12,8 +13,11 @@
 
 #define SIGKILL 9
 #define SIGPIPE 13
+#define SIGALRM 14
 #define SIGCONT 18
 #define SIGXFSZ 25
+#define SIGVTALRM 26
+#define SIGPROF 27
 /* SIGNAL_GROUP_EXIT of the kernel's sched/signal.h: all threads are ending. */
 #define GROUP_EXIT 0x00000004
 #define SIGNAL_BIT(number) (1ull << ((number) - 1))
@@ -22,6 +26,9 @@
     (SIGNAL_BIT(1) | SIGNAL_BIT(2) | SIGNAL_BIT(3) | SIGNAL_BIT(4) | SIGNAL_BIT(5) | SIGNAL_BIT(6) |    \
      SIGNAL_BIT(7) | SIGNAL_BIT(8) | SIGNAL_BIT(9) | SIGNAL_BIT(11) | SIGNAL_BIT(13) | SIGNAL_BIT(15) | \
      SIGNAL_BIT(24) | SIGNAL_BIT(25) | SIGNAL_BIT(31))
+
+/* Those of setitimer and alarm. */
+#define TIMER_SIGNALS (SIGNAL_BIT(SIGALRM) | SIGNAL_BIT(SIGVTALRM) | SIGNAL_BIT(SIGPROF))
 
 /* What is told of signals from one process to another besides those: CONT STOP TSTP, or, where single events are asked for, all. */
 #define TOLD_SIGNALS (KEPT_SIGNALS | SIGNAL_BIT(SIGCONT) | SIGNAL_BIT(19) | SIGNAL_BIT(20))
@@ -65,6 +72,30 @@ static __always_inline __u32 signal_from(__u64 info, __u32 number, _Bool to_itse
     return code == 0 || code == -1 || code == -6 ? process : SIGNAL_FROM_UNKNOWN;
 }
 
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+struct sigaction {
+    void* sa_handler;
+};
+struct k_sigaction {
+    struct sigaction sa;
+};
+struct sighand_struct {
+    struct k_sigaction action[64];
+};
+struct task_struct___handlers {
+    struct sighand_struct* sighand;
+};
+#pragma clang attribute pop
+
+/* Whether the process neither catches a timer's signal nor ignores it. The kernel's elements are larger than those here, so
+ * each index is a constant, which is moved when the program is loaded. */
+static __always_inline _Bool is_uncaught(struct task_struct* task, __u32 number) {
+    struct sighand_struct* handlers = BPF_CORE_READ((struct task_struct___handlers*)task, sighand);
+    if (number == SIGALRM) return !BPF_CORE_READ(handlers, action[SIGALRM - 1].sa.sa_handler);
+    if (number == SIGVTALRM) return !BPF_CORE_READ(handlers, action[SIGVTALRM - 1].sa.sa_handler);
+    return !BPF_CORE_READ(handlers, action[SIGPROF - 1].sa.sa_handler);
+}
+
 static __always_inline void send_signal(struct task_struct* sender, struct task_struct* target, __u32 number,
                                         int to_process, int result) {
     if (!waggle_task_wanted(sender) && !waggle_task_wanted(target)) return;
@@ -98,16 +129,20 @@ SEC("tp_btf/signal_generate")
 int BPF_PROG(on_signal, int number, struct kernel_siginfo* info, struct task_struct* task, int group,
              int result) {
     const __u32 bit = number - 1;
-    if (bit > 63 || !((told_signals | KEPT_SIGNALS) >> bit & 1)) return 0;
+    if (bit > 63 || !((told_signals | KEPT_SIGNALS | TIMER_SIGNALS) >> bit & 1)) return 0;
+    const _Bool of_timer = TIMER_SIGNALS >> bit & 1;
+    if (of_timer && !(told_signals >> bit & 1) && !is_uncaught(task, number)) return 0;
     struct task_struct* sender = bpf_get_current_task_btf();
     __u64 particulars = 0;
     bpf_probe_read_kernel(&particulars, sizeof particulars, &ctx[1]);
-    const __u32 from =
-        signal_from(particulars, number, sender->tgid == task->tgid, sender->flags & PF_EXITING);
+    __u32 from = signal_from(particulars, number, sender->tgid == task->tgid, sender->flags & PF_EXITING);
+    /* Without particulars it is the timer of setitimer; what else the kernel sends by that number, the program has asked for. */
+    if (of_timer && from == SIGNAL_FROM_KERNEL && particulars != 1) from = SIGNAL_FROM_UNKNOWN;
     if (from == SIGNAL_FROM_PROCESS && told_signals >> bit & 1)
         send_signal(sender, task, number, group, result);
     /* One that was ignored, or was pending already, ends nobody. */
-    if (!(KEPT_SIGNALS >> bit & 1) || (result != 0 && result != 4)) return 0;
+    if (result != 0 && result != 4) return 0;
+    if (!(KEPT_SIGNALS >> bit & 1) && !(of_timer && is_uncaught(task, number))) return 0;
     struct signal_key key = {waggle_start_ns(task), task->tgid, number};
     struct who_signalled who = {};
     who.from = from;

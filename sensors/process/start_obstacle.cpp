@@ -106,6 +106,31 @@ class Look {
         if ((mode & 0011) == 0) return true;
         return (mode & 0001) == 0 && request_.all_groups && !has_access_list(file);
     }
+    struct Link {
+        std::string path;
+        std::string target;  // as it stands in the link
+    };
+    // Of links that lead on from one to the next and at last to nothing, the last; nothing where `path` is no link.
+    std::optional<Link> last_link(std::string path) const {
+        constexpr int most_links = 40;  // as the kernel follows them
+        std::optional<Link> last;
+        for (int i = 0; i < most_links; ++i) {
+            const OwnedFd file = open(path, O_PATH | O_NOFOLLOW);
+            const auto about = status(file);
+            if (!about) return errno == ENOENT ? last : std::nullopt;
+            char target[4096];
+            if (!S_ISLNK(about->st_mode)) return {};
+            const ssize_t length = ::readlinkat(file.get(), "", target, sizeof target);
+            if (length <= 0) return {};
+            last = Link{path, {target, static_cast<std::size_t>(length)}};
+            path = target[0] == '/' ? last->target : path.substr(0, path.rfind('/') + 1) + last->target;
+        }
+        return {};
+    }
+    static StartObstacle dangling(Link link) {
+        return {"dangling_part", std::move(link.path), std::move(link.target), {}};
+    }
+
     // A directory before the last part that is missing, none, or closed to this user; where that explains the error.
     StartObstacle on_the_way(const std::string& path) const {
         for (std::size_t slash = path.find('/', 1); slash != std::string::npos;
@@ -113,8 +138,10 @@ class Look {
             const std::string directory = path.substr(0, slash);
             const OwnedFd file = open(directory, O_PATH);
             const int error = errno;
-            if (!file && error == ENOENT && request_.error == ENOENT)
+            if (!file && error == ENOENT && request_.error == ENOENT) {
+                if (auto link = last_link(directory)) return dangling(*std::move(link));
                 return {"no_directory", directory, {}, {}};
+            }
             if (!file) return {};
             const auto about = status(file);
             if (!about) return {};
@@ -132,12 +159,11 @@ class Look {
         const OwnedFd file = open(path, O_PATH);
         if (!file) {
             if (errno != ENOENT || depth > 0) return {};
-            const OwnedFd link = open(path, O_PATH | O_NOFOLLOW);
-            if (!link) return {"no_file", path, {}, {}};
-            char target[4096];
-            const ssize_t length = ::readlinkat(link.get(), "", target, sizeof target);
-            if (length <= 0) return {};
-            return {"dangling_link", {target, static_cast<std::size_t>(length)}, {}, {}};
+            if (!open(path, O_PATH | O_NOFOLLOW)) return {"no_file", path, {}, {}};
+            auto link = last_link(path);
+            if (!link) return {};
+            if (link->path == path) return {"dangling_link", std::move(link->target), {}, {}};
+            return dangling(*std::move(link));
         }
         if (depth >= most_interpreters) return {};
         const std::string header = first_bytes(path);
@@ -307,6 +333,26 @@ OwnedFd directory_of(std::uint32_t pid, std::string_view which) {
     return OwnedFd(::open(fmt::format("/proc/{}/{}", pid, which).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
 }
 
+bool has_other_mounts(std::uint32_t pid) {
+    struct stat own{}, its{};
+    return ::stat("/proc/self/ns/mnt", &own) == 0 &&
+           ::stat(fmt::format("/proc/{}/ns/mnt", pid).c_str(), &its) == 0 && its.st_ino != own.st_ino;
+}
+
+// What is told of a root that is not ours; `pid` is a process that has it.
+void name_root(StartPlace& place, const process_exec_failure_event& event, std::uint32_t pid) {
+    std::string path = path_of_descriptor(place.root.get());
+    const OwnedFd named(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (is(named.get(), event.root))
+        place.root_kind = "directory";
+    else if (has_other_mounts(pid))
+        place.root_kind = "mounts";
+    else
+        return;
+    if (path.starts_with('/') && path != "/" && !path.ends_with(" (deleted)"))
+        place.root_path = std::move(path);
+}
+
 }  // namespace
 
 StartObstacle find_obstacle(const StartRequest& request) { return Look(request).find(); }
@@ -316,9 +362,20 @@ StartPlace find_place(const process_exec_failure_event& event, std::string_view 
     if (path.empty()) return place;
     place.root = OwnedFd(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
     place.same_root = is(place.root.get(), event.root);
-    for (const std::uint32_t pid : {event.header.pid, event.parent_pid})
-        if (!is(place.root.get(), event.root)) place.root = directory_of(pid, "root");
-    if (!is(place.root.get(), event.root)) return {};
+    place.root_kind = place.same_root ? "ours" : "";
+    if (!place.same_root && event.root.mount != 0 && identity(place.root.get())) place.root_kind = "other";
+    std::uint32_t has_root = 0;
+    for (const std::uint32_t pid : {event.header.pid, event.parent_pid}) {
+        if (is(place.root.get(), event.root)) break;
+        place.root = directory_of(pid, "root");
+        has_root = pid;
+    }
+    // What is known of the root alone.
+    const auto nowhere = [&] {
+        return StartPlace{{}, place.same_root, {}, place.root_kind, std::move(place.root_path)};
+    };
+    if (!is(place.root.get(), event.root)) return nowhere();
+    if (!place.same_root) name_root(place, event, has_root);
     place.path = path;
     if (path.starts_with('/')) return place;
     while (path.starts_with("./")) path.remove_prefix(2);
@@ -332,7 +389,7 @@ StartPlace find_place(const process_exec_failure_event& event, std::string_view 
         place.path = fmt::format("{}/{}", in == "/" ? "" : in, path);
         return place;
     }
-    return {};
+    return nowhere();
 }
 
 Bytes FailureReader::complete(Bytes record) {
@@ -355,7 +412,8 @@ Bytes FailureReader::complete(Bytes record) {
     Known& known = found->second;
     if (is_new || event.header.time_ns - known.time_ns >= fresh_ns) {
         const StartPlace place = find_place(event, path);
-        known = {event.header.time_ns, place.same_root, place.path.empty() ? path : place.path, {}};
+        known = {event.header.time_ns, place.same_root, place.path.empty() ? path : place.path, {},
+                 place.root_kind,      place.root_path};
         StartRequest request{place.root.get(),
                              place.same_root,
                              place.path,
@@ -375,6 +433,8 @@ Bytes FailureReader::complete(Bytes record) {
     writer_.text(&process_exec_failure_event::obstacle, known.obstacle.obstacle);
     writer_.text(&process_exec_failure_event::found, known.obstacle.found);
     writer_.text(&process_exec_failure_event::wanted, known.obstacle.wanted);
+    writer_.text(&process_exec_failure_event::root_kind, known.root_kind);
+    writer_.text(&process_exec_failure_event::root_path, known.root_path);
     return writer_.finish();
 }
 

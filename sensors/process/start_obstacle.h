@@ -22,7 +22,7 @@ namespace waggle::sensors {
 struct StartObstacle {
     std::string_view reason;  // empty: nothing was found that explains it
     std::string obstacle;     // the file, directory, link or mount that it is
-    std::string found;        // what the file is, where that is not what is needed
+    std::string found;        // what the file is, where that is not what is needed; where the link leads
     std::string wanted;       // what is needed, where that has a name
 };
 
@@ -45,6 +45,8 @@ struct StartPlace {
     OwnedFd root;
     bool same_root = false;
     std::string path;
+    std::string_view root_kind;  // a word of the column `root_kind`
+    std::string root_path;       // that of another root, where it has one
 };
 StartPlace find_place(const process_exec_failure_event& event, std::string_view path);
 
@@ -60,6 +62,8 @@ class FailureReader {
         bool same_root;
         std::string path;
         StartObstacle obstacle;
+        std::string_view root_kind;
+        std::string root_path;
     };
     using Key = std::tuple<std::string, __u32, __u32, __u32, __u64, __u32, __u64>;
     std::map<Key, Known> known_;

@@ -73,6 +73,22 @@ TEST_F(StartObstacleTest, what_is_missing_is_the_first_part_that_is_not_there) {
     expect(find("/bin/link", ENOENT), "dangling_link", "/opt/shop");
 }
 
+TEST_F(StartObstacleTest, a_link_on_the_way_that_leads_nowhere_is_named_with_where_it_leads) {
+    std::filesystem::create_directories(root_ + "/app/releases/42");
+    std::filesystem::create_symlink("releases/41", root_ + "/app/current");
+    expect(find("/app/current/bin/shop", ENOENT), "dangling_part", "/app/current");
+    EXPECT_EQ(find("/app/current/bin/shop", ENOENT).found, "releases/41");
+    // What a link leads to can be a link that is there, and leads nowhere itself.
+    std::filesystem::create_symlink("/app/current", root_ + "/live");
+    expect(find("/live/bin/shop", ENOENT), "dangling_part", "/app/current");
+    std::filesystem::create_symlink("/live", root_ + "/bin/shop");
+    expect(find("/bin/shop", ENOENT), "dangling_part", "/app/current");
+    // A link that leads to what is there is none.
+    std::filesystem::create_symlink("releases/42", root_ + "/app/next");
+    expect(find("/app/next/bin/shop", ENOENT), "no_directory", "/app/next/bin");
+    expect(find("/app/next/shop", ENOENT), "no_file", "/app/next/shop");
+}
+
 TEST_F(StartObstacleTest, links_lead_into_the_root_of_who_asked) {
     std::filesystem::create_symlink("/bin/sh", root_ + "/bin/link");
     file("/script", "#!/bin/link\n");
@@ -173,6 +189,7 @@ TEST(FailureReader, completes_a_record_of_a_root_that_it_does_not_know_by_nothin
     EXPECT_EQ(event.header.size, whole.size());
     EXPECT_EQ(event.same_root, 0);
     EXPECT_EQ(event.reason.length, 0u);
+    EXPECT_EQ(event.root_kind.length, 0u);
     EXPECT_EQ(event.path.length, 9u);
 }
 

@@ -132,6 +132,20 @@ TEST_F(ExplainerTest, leaves_general_causes_out_where_the_row_knows_its_own) {
               "sh (pid 9) could not become ./run (ENOENT): its first line names /no/such to run it, which "
               "does not exist.");
     EXPECT_TRUE(failed->because.empty());
+    for (const auto& [kind, told] : {std::pair{"directory", true}, {"ours", false}}) {
+        const auto jailed = explainer.explain_event({"process_exec_failure",
+                                                     {{"pid", 9},
+                                                      {"comm", "sh"},
+                                                      {"path", "/bin/date"},
+                                                      {"error", "ENOENT"},
+                                                      {"reason", "no_file"},
+                                                      {"obstacle", "/bin/date"},
+                                                      {"root_kind", kind},
+                                                      {"root_path", told ? "/srv/jail" : ""}}});
+        ASSERT_TRUE(jailed);
+        const std::string root = "Its root directory was /srv/jail (chroot), where its paths begin.";
+        EXPECT_EQ(std::ranges::find(jailed->impact, root) != jailed->impact.end(), told) << kind;
+    }
 }
 
 TEST_F(ExplainerTest, counts_rows_that_are_alike_only_where_there_are_rows) {

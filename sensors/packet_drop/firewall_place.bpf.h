@@ -135,3 +135,13 @@ static __always_inline void read_way(struct packet_drop_event* event, struct sk_
     bpf_probe_read_kernel(bytes, sizeof bytes, skb->head + mac + MAC_LENGTH);
     for (int i = 0; i < MAC_LENGTH; i++) event->source_mac = event->source_mac << 8 | bytes[i];
 }
+
+/* A packet that a rule hands to a program (NFQUEUE) and that does not get into the program's queue is freed there
+ * without a reason, before anybody saw what it says. */
+extern const void nf_queue __ksym __weak;
+#define NF_QUEUE_SIZE 1024
+
+static __always_inline _Bool is_lost_on_the_way_to_a_program(__u64 location) {
+    __u64 start = (__u64)&nf_queue;
+    return start && location - start < NF_QUEUE_SIZE;
+}

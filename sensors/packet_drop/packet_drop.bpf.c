@@ -401,16 +401,6 @@ static __always_inline _Bool says_nothing_new(const struct packet_drop_event* ev
     return !knows_socket || (sk && BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_TIME_WAIT);
 }
 
-/* A packet that a rule hands to a program (NFQUEUE) and that does not get into the program's queue is freed there
- * without a reason, before anybody saw what it says. */
-extern const void nf_queue __ksym __weak;
-#define NF_QUEUE_SIZE 1024
-
-static __always_inline _Bool is_lost_on_the_way_to_a_program(__u64 location) {
-    __u64 start = (__u64)&nf_queue;
-    return start && location - start < NF_QUEUE_SIZE;
-}
-
 /* It came for all or for a group (or is the sender's own copy of such a packet), and nobody here wants it. */
 static __always_inline _Bool came_for_others(struct sk_buff* skb, const struct waggle_address* to) {
     if (!skb->skb_iif) return 0;

@@ -278,16 +278,6 @@ class RuleReader : public YamlReader {
         }
     }
 
-    static std::string names_without_rows(const Rule& rule) {
-        std::string out;
-        for (const std::string& column : rule.columns) {
-            out += out.empty() ? "NULL AS \"" : ", NULL AS \"";
-            for (const char c : column) out.append(c == '"' ? 2 : 1, c);
-            out += '"';
-        }
-        return out;
-    }
-
     // A word, or conditions in order: {high: signal <> 0, else: medium}.
     template <class Word>
     void read_word(const YamlNode& node, std::string_view key,
@@ -323,7 +313,7 @@ class RuleReader : public YamlReader {
             // Asked of the names of the columns alone: to prepare `when` once more costs a hundred times that.
             const std::string before = "SELECT (";
             const auto uses = sql_.check(
-                fmt::format("{}{}\n) FROM (SELECT {})", before, condition, names_without_rows(rule)));
+                fmt::format("{}{}\n) FROM (SELECT {})", before, condition, names_alone(rule.columns)));
             if (!uses) {
                 const auto offset = sql_.error_offset();
                 const bool inside = offset && *offset >= before.size();

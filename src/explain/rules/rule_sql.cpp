@@ -52,4 +52,14 @@ std::vector<ListUse> lists_in(std::string_view sql, std::optional<ListUse>& faul
     return out;
 }
 
+std::string names_alone(std::span<const std::string> columns) {
+    std::string out;
+    for (const std::string& column : columns) {
+        out += out.empty() ? "NULL AS \"" : ", NULL AS \"";
+        for (const char c : column) out.append(c == '"' ? 2 : 1, c);
+        out += '"';
+    }
+    return out;
+}
+
 }  // namespace waggle::explain

@@ -24,4 +24,7 @@ std::vector<ListUse> lists_in(std::string_view sql, std::optional<ListUse>& faul
 // The column that a parameter at `at` is compared with and nothing else done to: `x.ran_ns < :most`.
 std::string_view compared_with(std::span<const SqlToken> tokens, std::size_t at);
 
+// The columns with no value in them, as a select list: what names them can be prepared without what gives them.
+std::string names_alone(std::span<const std::string> columns);
+
 }  // namespace waggle::explain

@@ -293,8 +293,7 @@ class RuleReader : public YamlReader {
         };
         if (node.kind != YamlNode::Kind::map) {
             if (const auto word = word_in(node)) out.word = *word;
-            said = node.text;
-            return;
+            return void(said = node.text);
         }
         std::string cases;
         for (std::size_t i = 0; i < node.keys.size(); ++i) {
@@ -312,8 +311,8 @@ class RuleReader : public YamlReader {
             const std::string condition = text(node.items[i], key);
             // Asked of the names of the columns alone: to prepare `when` once more costs a hundred times that.
             const std::string before = "SELECT (";
-            const auto uses = sql_.check(
-                fmt::format("{}{}\n) FROM (SELECT {})", before, condition, names_alone(rule.columns)));
+            const std::string names = names_alone(rule.columns);
+            const auto uses = sql_.check(fmt::format("{}{}\n) FROM (SELECT {})", before, condition, names));
             if (!uses) {
                 const auto offset = sql_.error_offset();
                 const bool inside = offset && *offset >= before.size();

@@ -28,6 +28,8 @@ constexpr std::uint64_t wanted_per_second = 200'000;
 constexpr std::uint64_t most_delay_ns = 20 * millisecond_ns;
 #endif
 
+constexpr std::uint64_t witness_step_ns = millisecond_ns;
+
 // Names its thread again, as often as the time that has passed asks for; each time is one record.
 std::uint64_t rename_until(std::uint64_t until_ns) {
     const std::uint64_t began_ns = system_clock.monotonic_ns();
@@ -41,8 +43,14 @@ std::uint64_t rename_until(std::uint64_t until_ns) {
     return made;
 }
 
-TEST(Reader, loses_nothing_and_is_not_delayed_while_a_query_of_five_seconds_is_asked) {
-    const bool emulated = std::getenv("WAGGLE_VM") != nullptr;
+struct Measured {
+    double per_second = 0;
+    std::uint64_t delay_ns = 0;    // of 99 of 100 records, at most
+    std::uint64_t machine_ns = 0;  // the same of a thread that does nothing else
+};
+
+// Watches eight seconds, five of them with a query; loses nothing.
+void measure(bool emulated, Measured& out) {
     agent::SessionOptions options;
     options.sensors = {"process"};
     options.start.mode = Mode::events;
@@ -77,9 +85,21 @@ TEST(Reader, loses_nothing_and_is_not_delayed_while_a_query_of_five_seconds_is_a
     };
     const std::uint64_t until_ns = system_clock.monotonic_ns() + 8 * second_ns;
     std::thread renamer([&] { made = rename_until(until_ns); });
+    // How late this machine lets a thread run that does nothing else: what the reader cannot be better than.
+    std::vector<std::uint64_t> late_ns;
+    std::thread witness([&] {
+        for (std::uint64_t due_ns = system_clock.monotonic_ns(); due_ns < until_ns;) {
+            due_ns += witness_step_ns;
+            const std::uint64_t now_ns = system_clock.monotonic_ns();
+            if (due_ns > now_ns) std::this_thread::sleep_for(std::chrono::nanoseconds(due_ns - now_ns));
+            // A late one stands for all that were due meanwhile, as a record that waits does.
+            late_ns.push_back(system_clock.monotonic_ns() - due_ns);
+        }
+    });
     const std::atomic<bool> stop{false};
     session.run(until_ns + (emulated ? 5 * second_ns : second_ns / 2), stop, callbacks);
     renamer.join();
+    witness.join();
 
     EXPECT_GE(asked_ns, 5 * second_ns);
     const auto coverage = session.coverage();
@@ -93,14 +113,30 @@ TEST(Reader, loses_nothing_and_is_not_delayed_while_a_query_of_five_seconds_is_a
     EXPECT_EQ(session.store().table("skeleton")->row_count(), made);
 
     ASSERT_FALSE(waited_ns.empty());
-    const auto p99 = waited_ns.begin() + static_cast<std::ptrdiff_t>(waited_ns.size() * 99 / 100);
-    std::ranges::nth_element(waited_ns, p99);
-    const double rate = static_cast<double>(made) / 8;
-    RecordProperty("records_per_second", std::to_string(rate));
-    RecordProperty("p99_delay_us", std::to_string(*p99 / 1'000));
-    if (emulated) return;  // the figures below are of a real machine
-    EXPECT_GE(rate, 0.95 * static_cast<double>(wanted_per_second));
-    EXPECT_LT(*p99, most_delay_ns);
+    const auto p99_of = [](std::vector<std::uint64_t>& times_ns) {
+        const auto p99 = times_ns.begin() + static_cast<std::ptrdiff_t>(times_ns.size() * 99 / 100);
+        std::ranges::nth_element(times_ns, p99);
+        return *p99;
+    };
+    out = {static_cast<double>(made) / 8, p99_of(waited_ns), p99_of(late_ns)};
+}
+
+TEST(Reader, loses_nothing_and_is_not_delayed_while_a_query_of_five_seconds_is_asked) {
+    const bool emulated = std::getenv("WAGGLE_VM") != nullptr;
+    // Where other machines share the processors, one of three must be left alone.
+    for (int left = 3; left > 0; --left) {
+        Measured measured;
+        ASSERT_NO_FATAL_FAILURE(measure(emulated, measured));
+        RecordProperty("records_per_second", std::to_string(measured.per_second));
+        RecordProperty("p99_delay_us", std::to_string(measured.delay_ns / 1'000));
+        RecordProperty("p99_of_the_machine_us", std::to_string(measured.machine_ns / 1'000));
+        if (emulated) return;  // the figures are of a real machine
+        const bool is_late = measured.delay_ns >= most_delay_ns + measured.machine_ns;
+        const bool is_slow = measured.per_second < 0.95 * static_cast<double>(wanted_per_second);
+        if (!is_late && !is_slow) return;
+        EXPECT_GT(left, 1) << measured.delay_ns << " ns, of it the machine's own " << measured.machine_ns
+                           << "; " << measured.per_second << " records a second";
+    }
 }
 
 }  // namespace

@@ -15,6 +15,8 @@
 namespace waggle::explain {
 namespace {
 
+constexpr std::size_t kept_bytes = 16 << 10;
+
 // What a value is found by. SQL may convert a text that looks like a number before it compares, so those two
 // are found alike; SQLite compares the candidates once more.
 void add_key(std::string& key, const Cell& cell) {
@@ -57,6 +59,9 @@ void HeldRows::append(const Cell& cell) {
 }
 
 void HeldRows::clear() {
+    // What one moment with many rows took is given back, what each takes is not.
+    if (values_.capacity() * sizeof(Held) > kept_bytes) std::vector<Held>().swap(values_);
+    if (texts_.capacity() > kept_bytes) std::string().swap(texts_);
     values_.clear();
     texts_.clear();
     indexes_.clear();

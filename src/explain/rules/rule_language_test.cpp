@@ -348,6 +348,23 @@ evidence: {}
               "room/rules/slow_reader.yaml:1:1: it reads rule other, which is not in use");
 }
 
+TEST_F(RuleLanguage, a_rule_can_read_the_rows_of_several) {
+    const auto other = [&](const std::string& name, const std::string& when) {
+        files["room/rules/" + name + ".yaml"] = fmt::format(
+            "rule: {}\ntopic: drops\nseverity: note\nconfidence: high\nwhen: {}\n"
+            "object: {{kind: process, name: pid}}\nevidence: {{}}\n",
+            name, when);
+        files[words_file] += fmt::format(
+            "{}:\n  asks: \"?\"\n  what: \"{{pid}}\"\n  because: [\"{{pid}}\"]\n  "
+            "impact: \"{{pid}}\"\n  try: [{{say: \"x\"}}]\n  check: [{{do: x}}]\n",
+            name);
+    };
+    other("a_sum", "SELECT f.pid FROM x_first f, y_second s WHERE f.pid = s.pid");
+    other("x_first", "SELECT pid FROM loss");
+    other("y_second", "SELECT pid FROM loss");
+    EXPECT_EQ(problems(), "");
+}
+
 TEST_F(RuleLanguage, a_rule_of_the_users_holds_its_words_itself) {
     append(drops, {.pid = 7, .comm = "slow", .count = 40, .reason = 5, .port = 53});
     files["/etc/waggle/rules.d/mine.yaml"] = R"(rule: mine

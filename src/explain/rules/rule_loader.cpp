@@ -97,10 +97,11 @@ void RuleLoader::read_rules() {
     for (const auto& [file, node] : all)
         if (const YamlNode* named = node->find("rule")) rule_names_.insert(named->text);
     for (const auto& [file, node] : all) add_rule(*file, *node);
-    for (std::size_t before = 0; !waiting_.empty() && waiting_.size() != before;) {
-        before = waiting_.size();
+    // A rule that reads several waits for one after the other.
+    for (bool gave = true; !waiting_.empty() && gave;) {
+        gave = false;
         for (const WaitingRule& rule : std::exchange(waiting_, {})) {
-            give_rows_of(rule.reads);
+            gave |= give_rows_of(rule.reads);
             add_rule(*rule.file, *rule.node);
         }
     }
@@ -130,17 +131,21 @@ void RuleLoader::name_rules_of_list(const ParsedFile& file) {
 }
 
 // What a rule finds, as a view of its name, with the limits that are in force.
-void RuleLoader::give_rows_of(const std::string& id) {
+bool RuleLoader::give_rows_of(const std::string& id) {
     const auto rule = std::find_if(state_->rules.begin(), state_->rules.end(),
                                    [&](const Rule& each) { return each.entry.id == id; });
-    if (rule == state_->rules.end() || sql_.has_table(id)) return;
+    if (rule == state_->rules.end() || sql_.has_table(id)) return false;
     std::vector<Sql::Parameter> limits;
     for (const RuleLimit& limit : rule->limits) limits.push_back({limit.name, limit.value});
-    const auto query = sql_.expand(rule->written_when, limits);
-    if (!query) return problem(query.error());
-    const auto uses = sql_.check(*query);
-    if (!uses) return problem(uses.error());
-    if (auto added = sql_.add_view(id, *query, *uses); !added) problem(added.error());
+    Result<void> added;
+    if (const auto query = sql_.expand(rule->written_when, limits); !query)
+        added = query.error();
+    else if (const auto uses = sql_.check(*query); !uses)
+        added = uses.error();
+    else
+        added = sql_.add_view(id, *query, *uses);
+    if (!added) problem(added.error());
+    return bool(added);
 }
 
 void RuleLoader::add_rule(const ParsedFile& file, const YamlNode& node) {

@@ -92,7 +92,7 @@ class RuleLoader {
     std::vector<WordSource> sources_of(const std::string& rule) const;
     void read_rules();
     void name_rules_of_list(const ParsedFile& file);
-    void give_rows_of(const std::string& id);
+    bool give_rows_of(const std::string& id);  // whether they are there since now
     void add_rule(const ParsedFile& file, const YamlNode& node);
     // Gives the rule its words: of each part the best that can be read. False where one is missing.
     bool add_words(const ParsedFile& file, const YamlNode& node, Rule& rule);

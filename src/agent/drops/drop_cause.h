@@ -53,6 +53,9 @@ struct DropInquiry {
 void judge_firewall(const DropInquiry& inquiry, std::vector<DropCause>& causes);
 void judge_others(const DropInquiry& inquiry, std::vector<DropCause>& causes);
 
+// The next machine could not be written down beside its address (a reason of the kernel).
+inline constexpr std::string_view no_neighbour_entry = "NEIGH_CREATEFAIL";
+
 // Whether somebody lost something with it that no other rule tells of.
 bool is_loss(const Drop& drop, const DropScene& scene);
 // Sweeps over addresses behind this machine that nobody has; somebody who asks for the way (traceroute, mtr), which

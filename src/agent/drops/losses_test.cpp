@@ -33,5 +33,18 @@ TEST(Losses, a_drop_without_a_reason_elsewhere_is_one) {
     EXPECT_TRUE(is_loss(dropped("TCP_CSUM", "tcp_v4_do_rcv+0x75"), scene));
 }
 
+TEST(Losses, a_sweep_over_absent_neighbours_is_noise_and_a_full_table_is_not) {
+    for (const auto& [reason, noise] : {std::pair{"NEIGH_FAILED", true}, {"NEIGH_CREATEFAIL", false}}) {
+        std::vector<Drop> sweep(60, dropped(reason, "ip_finish_output2+0x1"));
+        DropGroup group;
+        for (Drop& drop : sweep) {
+            drop.packets = 2;
+            drop.destination = "192.0.2." + std::to_string(&drop - sweep.data() + 10);
+            group.add(drop);
+        }
+        EXPECT_EQ(is_noise(group, 10), noise) << reason;
+    }
+}
+
 }  // namespace
 }  // namespace waggle::agent

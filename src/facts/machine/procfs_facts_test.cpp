@@ -116,6 +116,16 @@ TEST(NetCounters, counters_have_the_names_that_nstat_gives_them) {
     EXPECT_EQ(only_row(rows, {{"name", "Ip6InDiscards"}}).at("netns"), "4026531833");
 }
 
+TEST(NetCounters, a_table_of_each_processor_is_summed) {
+    Tree tree;
+    tree.file("proc/thread-self/net/snmp", "Ip: Forwarding\nIp: 1\n");
+    tree.file("proc/thread-self/net/stat/arp_cache",
+              "entries  table_fulls\n00000002 0000000a\n00000002 00000010\n");
+    const auto rows = fact_rows(*make_net_counters(tree.roots()));
+    EXPECT_EQ(rows.size(), 2u);
+    EXPECT_EQ(only_row(rows, {{"name", "ArpCacheTableFulls"}}).at("value"), "26");
+}
+
 TEST(NetCounters, lines_that_do_not_pair_end_the_reading) {
     Tree tree;
     tree.file("proc/thread-self/net/snmp", "Udp: A B C\nUdp: 1\nTcp: A\nIp: 1\nUdp: A\nUdp: 3\n");

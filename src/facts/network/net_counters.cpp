@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <span>
 #include <vector>
 
 #include "base/put.h"
@@ -22,10 +23,12 @@ struct net_counter_fact {
 constexpr Field net_counters_fields[] = {
     WAGGLE_FIELD(net_counter_fact, netns, Unit::identifier, "The network namespace by its number.",
                  trait_key),
-    WAGGLE_FIELD(net_counter_fact, name, Unit::none,
-                 "The counter as nstat spells it: UdpRcvbufErrors, TcpExtListenOverflows, Ip6InDiscards; of "
-                 "connection tracking: ConntrackDrop, ConntrackInsertFailed.",
-                 trait_key),
+    WAGGLE_FIELD(
+        net_counter_fact, name, Unit::none,
+        "The counter as nstat spells it: UdpRcvbufErrors, TcpExtListenOverflows, Ip6InDiscards; of "
+        "connection tracking: ConntrackDrop, ConntrackInsertFailed; of the machine's neighbour tables, "
+        "in its first network namespace alone: ArpCacheTableFulls, NdiscCacheTableFulls.",
+        trait_key),
     WAGGLE_FIELD(net_counter_fact, value, Unit::count, "Its count since the namespace exists.",
                  trait_cumulative),
 };
@@ -66,8 +69,16 @@ void read_paired_lines(std::string_view text, const Emit& emit) {
     }
 }
 
-// nf_conntrack: one line of names, then one of hexadecimal numbers for each processor. Only what is lost.
-void read_conntrack(std::string_view text, const Emit& emit) {
+struct Known {
+    std::string_view column, name;
+};
+constexpr Known conntrack_counters[] = {
+    {"drop", "Drop"}, {"early_drop", "EarlyDrop"}, {"insert_failed", "InsertFailed"}, {"invalid", "Invalid"}};
+constexpr Known neighbour_counters[] = {{"table_fulls", "TableFulls"}};
+
+// A file of net/stat: one line of names, then one of hexadecimal numbers for each processor. Only what is lost.
+void read_stat(std::string_view text, std::string_view prefix, std::span<const Known> wanted,
+               const Emit& emit) {
     std::vector<std::string_view> names;
     std::string_view heading = next_line(text);
     for (std::string_view name; !(name = next_word(heading)).empty();) names.push_back(name);
@@ -81,13 +92,9 @@ void read_conntrack(std::string_view text, const Emit& emit) {
             sum += value;
         }
     }
-    struct Known {
-        std::string_view column, name;
-    };
-    for (const Known& known : {Known{"drop", "Drop"}, Known{"early_drop", "EarlyDrop"},
-                               Known{"insert_failed", "InsertFailed"}, Known{"invalid", "Invalid"}})
+    for (const Known& known : wanted)
         for (std::size_t i = 0; i < names.size(); ++i)
-            if (names[i] == known.column) emit("Conntrack", known.name, std::to_string(sums[i]));
+            if (names[i] == known.column) emit(prefix, known.name, std::to_string(sums[i]));
 }
 
 class NetCounters final : public NamespaceFact {
@@ -108,7 +115,9 @@ class NetCounters final : public NamespaceFact {
         if (snmp.empty()) return Error{fmt::format("cannot read {}/thread-self/net/snmp", roots_.proc)};
         read_paired_lines(snmp, emit);
         read_paired_lines(proc_.file("thread-self/net/netstat"), emit);
-        read_conntrack(proc_.file("thread-self/net/stat/nf_conntrack"), emit);
+        read_stat(proc_.file("thread-self/net/stat/nf_conntrack"), "Conntrack", conntrack_counters, emit);
+        read_stat(proc_.file("thread-self/net/stat/arp_cache"), "ArpCache", neighbour_counters, emit);
+        read_stat(proc_.file("thread-self/net/stat/ndisc_cache"), "NdiscCache", neighbour_counters, emit);
         std::string_view snmp6 = proc_.file("thread-self/net/snmp6");
         while (!snmp6.empty()) {
             std::string_view line = next_line(snmp6);

@@ -25,6 +25,7 @@ std::unique_ptr<Fact> make_firewall_rules(const Roots& roots, std::shared_ptr<Fi
 std::unique_ptr<Fact> make_past_firewall_rules(const Roots& roots, std::shared_ptr<FirewallMemory> memory);
 
 std::unique_ptr<Fact> make_packet_queues(const Roots& roots);
+std::unique_ptr<Fact> make_tracked_connections(const Roots& roots);
 
 std::unique_ptr<Fact> make_local_ports(const Roots& roots);
 std::unique_ptr<Fact> make_packet_programs(const Roots& roots);

@@ -66,6 +66,27 @@ TEST_P(RecordedRuleset, is_what_the_rules_read_back_as) {
 }
 INSTANTIATE_TEST_SUITE_P(Rulesets, RecordedRuleset, testing::Values("host", "layers", "doubt"));
 
+TEST(TrackedConnectionsKernel, an_entry_counts_for_its_sender_and_its_service) {
+    const NetnsProcess inside([] {
+        const int status = command(
+            "nft 'table inet t { chain c { type filter hook input priority 0; ct state new accept; }; }'");
+        for (std::uint16_t port = 7000; status == 0 && port < 7005; ++port) send_udp(port, 2, 10);
+        return status;
+    });
+    std::vector<FactRow> rows;
+    for (FactRow& row : fact_rows(*make_tracked_connections({})))
+        if (row.at("netns") == inside.inode()) rows.push_back(std::move(row));
+    const auto whole = std::ranges::find_if(
+        rows, [](const FactRow& row) { return !row.contains("source") && !row.contains("port"); });
+    ASSERT_NE(whole, rows.end());
+    const std::uint64_t all = std::stoull(whole->at("entries"));
+    EXPECT_GE(all, 5u);
+    const FactRow sender = only_row(rows, {{"source", "127.0.0.1"}});
+    EXPECT_EQ(sender.at("entries"), std::to_string(all));
+    EXPECT_EQ(sender.at("unanswered"), std::to_string(all)) << "nobody listens there";
+    EXPECT_GE(std::stoull(only_row(rows, {{"protocol", "udp"}, {"port", "7003"}}).at("entries")), 1u);
+}
+
 TEST(FirewallKernel, an_nft_rule_has_the_handle_and_counts_that_nft_lists) {
     const NetnsProcess inside([] {
         const int status = command(

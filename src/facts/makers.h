@@ -28,6 +28,7 @@ std::unique_ptr<Fact> make_packet_queues(const Roots& roots);
 std::unique_ptr<Fact> make_tracked_connections(const Roots& roots);
 
 std::unique_ptr<Fact> make_local_ports(const Roots& roots);
+std::unique_ptr<Fact> make_full_unix_listeners(const Roots& roots);
 std::unique_ptr<Fact> make_packet_programs(const Roots& roots);
 std::unique_ptr<Fact> make_sysctls(const Roots& roots);
 std::unique_ptr<Fact> make_net_counters(const Roots& roots);

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <cerrno>
+#include <cstddef>
 
 #include <algorithm>
 #include <chrono>
@@ -298,6 +300,36 @@ TEST(SocketsKernel, reading_leaves_the_reader_in_its_own_namespace) {
     const NetnsProcess inside([] { return overfull_receiver(5354); });
     read_sockets();
     EXPECT_EQ(std::filesystem::read_symlink("/proc/thread-self/ns/net"), before);
+}
+
+// An abstract unix listener that takes nothing, and as many clients as get in.
+int full_unix_listener(const std::string& name, int backlog) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path + 1, name.data(), name.size());
+    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+    const auto* to = reinterpret_cast<const sockaddr*>(&address);
+    const int listener = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (::bind(listener, to, size) != 0 || ::listen(listener, backlog) != 0) return 1;
+    for (int i = 0; i <= backlog; ++i)
+        if (::connect(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), to, size) != 0)
+            return 1;
+    const int late = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    return ::connect(late, to, size) != 0 && errno == EAGAIN ? 0 : 1;
+}
+
+TEST(FullUnixListenersKernel, a_queue_that_lets_nobody_in_is_told_with_its_owner_and_for_how_long) {
+    const NetnsProcess inside([] { return full_unix_listener("waggle-full", 4); });
+    const auto fact = make_full_unix_listeners({});
+    fact_rows(*fact);
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    const FactRow row = only_row(fact_rows(*fact), {{"netns", inside.inode()}, {"path", "@waggle-full"}});
+    EXPECT_EQ(row.at("waiting"), "5");
+    EXPECT_EQ(row.at("backlog"), "4");
+    EXPECT_EQ(row.at("looks"), "2");
+    EXPECT_GE(std::stoull(row.at("full_ns")), 100'000'000u);
+    EXPECT_EQ(row.at("owners"), "1");
+    EXPECT_NE(row.at("pid"), "0");
 }
 
 }  // namespace

@@ -27,7 +27,8 @@ class Advice {
         access_ = expression_at(here_.text, here_.column);
         // Of "seen[n] = 1" the left side is what is written, of "seen[n] += 1" it is what is read too.
         const bool both = is_joined_assignment(access_);
-        if (access_.ends_with("++") || access_.ends_with("--")) access_.resize(access_.size() - 2);
+        changes_ = both || access_.ends_with("++") || access_.ends_with("--");
+        if (changes_ && !both) access_.resize(access_.size() - 2);
         if (it_.code.kind == Code::store || both)
             if (const std::size_t equals = access_.find('='); equals != std::string::npos && equals > 0) {
                 access_.resize(access_.find_last_not_of(" +-*/%&|^<>", equals - 1) + 1);
@@ -44,7 +45,6 @@ class Advice {
         if (is_access(access_, here_.text)) set("access_text", access_);
         null_test();
         index();
-        size();
         packet();
         reads();
         replaced_lines();
@@ -56,6 +56,7 @@ class Advice {
     std::vector<SourceLine> lines_;
     SourceLine here_;
     std::string access_, leave_;
+    bool changes_ = false;  // what is read there is written back
 
     void set(std::string_view name, std::string_view value) {
         if (!value.empty()) facts_[std::string(name)] = value;
@@ -90,14 +91,6 @@ class Advice {
         std::size_t begin = path.size();
         while (begin > 0 && is_word(path[begin - 1])) --begin;
         return path.substr(begin);
-    }
-
-    // "base + len" of "offsetof(struct event, name) + len" and of "sizeof(*e) + len": constants call nothing.
-    static std::string without_sizes(std::string text) {
-        for (const std::string_view word : {"offsetof(", "sizeof("})
-            for (std::size_t at = text.find(word); at != std::string::npos; at = text.find(word))
-                text.replace(at, word.size(), "(");
-        return text;
     }
 
     static bool is_number(std::string_view text) {
@@ -162,7 +155,7 @@ class Advice {
         if (it_.path.origin >= 0) {
             const SourceLine origin = it_.history.line_of(it_.history.event(it_.path.origin));
             const std::string leave = leave_statement(it_.history, it_.path.origin, verdict);
-            if (origin.file == here_.file && origin.line < here_.line && origin.text.ends_with(";") &&
+            if (origin.file == here_.file && origin.line <= here_.line && origin.text.ends_with(";") &&
                 !leave.empty() && assigned_variable(origin.text, origin.column) == variable &&
                 !is_body_without_braces(lines_, origin)) {
                 facts_["null_test_at"] = std::to_string(origin.line);
@@ -171,71 +164,6 @@ class Advice {
             }
         }
         if (!leave_.empty()) set("null_test", fmt::format("before: if (!{}) {}", variable, leave_));
-    }
-
-    // A helper's size: what the memory in the argument before it has.
-    void size() {
-        if (it_.code.kind != Code::call || it_.reg.size() != 2 || it_.reg[1] < '2' || it_.reg[1] > '5')
-            return;
-        std::string name = facts_.contains("var") ? facts_["var"] : "";
-        const bool is_sum = name.find(" + ") != std::string::npos && !calls_or_changes(without_sizes(name));
-        if (name.empty() || is_digit(name[0]) || (!is_sum && !is_member_path(name))) return;
-        const int number = it_.reg[1] - '0';
-        const Held memory = read_held(it_.history.held_before(it_.fault, fmt::format("R{}", number - 1)));
-        const std::string_view given = call_argument(here_.text, it_.code.function, number - 1);
-        std::string_view offset_text = memory.part("off").value_or("0");
-        const std::int64_t offset = take_number(offset_text).value_or(0);
-        std::string room;
-        if (declared_as_array(lines_, given)) {
-            room = fmt::format("sizeof({})", given);
-        } else if (memory.kind == "map_value") {
-            const std::string_view map = memory.part("map").value_or("");
-            const std::size_t dot = map.find('.');
-            std::optional<std::uint64_t> end;
-            if (dot != std::string_view::npos && it_.context.lines && offset >= 0)
-                end = it_.context.lines->variable_end(map.substr(dot), static_cast<std::uint64_t>(offset));
-            std::string_view bytes = memory.part("vs").value_or("0");
-            const std::int64_t left =
-                (end ? static_cast<std::int64_t>(*end) : take_number(bytes).value_or(0)) - offset;
-            if (left > 0) room = std::to_string(left);
-        } else if (auto bytes = memory.part("sz")) {
-            std::string_view text = *bytes;
-            const std::int64_t left = take_number(text).value_or(0) - offset;
-            if (left > 0) room = std::to_string(left);
-        } else if (memory.kind == "fp" && memory.number && *memory.number < 0 && given.starts_with("&")) {
-            room = fmt::format("sizeof({})", trim(given.substr(1)));
-        }
-        if (room.empty()) return;
-        set("room", room);
-        // A member can be read anew by the compiler: one copy is tested and given.
-        const bool member = !is_identifier(name) && name.find("->") != std::string::npos &&
-                            name.find(' ') == std::string::npos;
-        std::string copy = "length";
-        while (std::any_of(lines_.begin(), lines_.end(),
-                           [&](const SourceLine& line) { return has_word(line.text, copy); }))
-            copy += "_given";
-        const std::size_t at = here_.text.find(name);
-        if ((member || is_sum) && at != std::string::npos && !leave_.empty() &&
-            !is_body_without_braces(lines_, here_))
-            set_place("copied_size",
-                      fmt::format("__u64 {} = {}; if ({} > {}) {} {}", copy, name, copy, room, leave_,
-                                  here_.text.substr(0, at) + copy + here_.text.substr(at + name.size())),
-                      here_);
-        if (is_sum) return;
-        bool leave_for_empty = !leave_.empty();
-        const Held bytes = read_held(it_.history.held_before(it_.fault, it_.reg));
-        std::string_view most = room;
-        const auto has_bytes = take_number(most);
-        if (!is_identifier(name)) leave_for_empty = false;
-        if (has_bytes && bytes.largest() && *bytes.largest() <= *has_bytes)
-            set("not_empty", fmt::format("if ({} == 0) {}", name, leave_));
-        else
-            set("not_empty", fmt::format("if ({} > {}) {} asm volatile(\"\" : \"+r\"({})); if ({} == 0) {}",
-                                         name, room, leave_, name, name, leave_));
-        if (!leave_for_empty) facts_.erase("not_empty");
-        const bool unsigned_name = declared_signedness(lines_, name) == Signedness::is_unsigned;
-        set("size_outside", unsigned_name ? fmt::format("{} > {}", name, room)
-                                          : fmt::format("{} < 0 || {} > {}", name, name, room));
     }
 
     void set_line(std::string_view name, int event) {
@@ -290,7 +218,7 @@ class Advice {
         const auto [array, inside] = element_given();
         if (array.empty() || inside != name || !it_.context.lines) return {};
         const auto length = it_.context.lines->array_length(last_name(array));
-        if (!length || *length < *bytes) return {};
+        if (!length || *length <= *bytes) return {};
         return fmt::format("{} > {}", name, *length - *bytes);
     }
 
@@ -442,14 +370,30 @@ class Advice {
                   here_);
     }
 
+    // "task->pid" of "bpf_printk("%d", task->pid);": a macro has no column of its own for what it is given.
+    std::string only_member_read() const {
+        const auto var = facts_.find("var");
+        if (var == facts_.end() || !is_identifier(var->second)) return {};
+        const std::string head = var->second + "->";
+        const std::size_t at = here_.text.find(head);
+        if (at == std::string::npos || here_.text.find(head, at + 1) != std::string::npos ||
+            (at > 0 && is_word(here_.text[at - 1])))
+            return {};
+        const std::string_view member = expression_at(here_.text, static_cast<std::uint32_t>(at) + 1);
+        return is_access(member, here_.text) && member.rfind("->") == var->second.size() ? std::string(member)
+                                                                                         : std::string();
+    }
+
     void reads() {
-        if (it_.code.kind != Code::load || !is_access(access_, here_.text)) return;
+        if (it_.code.kind != Code::load) return;
+        if (changes_) set("changes", "yes");
+        const std::string read = is_access(access_, here_.text) ? access_ : only_member_read();
         const std::string_view type = type_of_width(it_.code.width);
-        if (type.empty()) return;
+        if (type.empty() || changes_ || read.empty()) return;
         for (const auto& [fact, reader] : {std::pair("user_read", "bpf_probe_read_user"),
                                            std::pair("kernel_read", "bpf_probe_read_kernel")}) {
             std::string text = here_.text;
-            for (const std::string& each : accesses_like(here_.text, access_))
+            for (const std::string& each : accesses_like(here_.text, read))
                 text = replace_all(text, each,
                                    fmt::format("({{ {} value = 0; {}(&value, sizeof(value), {}); value; }})",
                                                type, reader, address_of(each)));
@@ -491,6 +435,9 @@ class Advice {
 
 }  // namespace
 
-void add_advice(const Situation& situation, Facts& facts) { Advice(situation, facts).add(); }
+void add_advice(const Situation& situation, Facts& facts) {
+    Advice(situation, facts).add();
+    add_size_advice(situation, facts);
+}
 
 }  // namespace waggle::kernel

@@ -46,6 +46,7 @@ Match Explainer::classify() const {
 void Explainer::derive_for_class(Facts& facts) const {
     if (const auto moment = facts.find("moment"); moment != facts.end())
         if (moment->second.find("callback") != std::string::npos) facts["in_callback"] = "yes";
+    if (has(facts, "in_callback") && one_stops(caller_of_callback())) facts["one_stops"] = "yes";
     if (facts["type"] == "ctx") facts["context_access"] = "yes";
     if (facts["expected"].find("ptr_") != std::string::npos) facts["expects_object"] = "yes";
     if (const auto function = facts.find("function");
@@ -71,6 +72,15 @@ void Explainer::derive_for_class(Facts& facts) const {
             history_, fault_, reg_, take_number(at).value_or(0) + code_.offset + number_in(facts, "size"));
         if (test >= 0) facts["inverted_line"] = std::to_string(history_.line_of(history_.event(test)).line);
     }
+}
+
+// The helper that runs the callback at fault; empty where the log does not show it.
+std::string_view Explainer::caller_of_callback() const {
+    if (fault_ < 0) return {};
+    const std::uint32_t frame = history_.event(fault_).frame;
+    int at = fault_;
+    while (at >= 0 && history_.event(at).frame >= frame) at = history_.event(at).previous;
+    return at < 0 ? std::string_view{} : decode(history_.event(at).text).function;
 }
 
 // Which call took what is not given back: instruction `alloc`.
@@ -119,7 +129,9 @@ void Explainer::derive() {
             set("over", std::to_string(off < 0 ? -off : off + size - limit));
             // What the index counts begins where the pointer stood before it was moved.
             const std::int64_t begin = first_element_;
-            if (!global_ && size > 0 && begin >= 0 && begin < limit && (limit - begin) % size == 0)
+            // A call's size is not that of an element.
+            if (!global_ && code_.kind != Code::call && size > 0 && begin >= 0 && begin < limit &&
+                (limit - begin) % size == 0)
                 set("entries", std::to_string((limit - begin) / size));
         }
     }
@@ -198,6 +210,9 @@ void Explainer::derive_return() {
                     ? bounds->at("low")
                     : fmt::format("scalar(smin={},smax={})", bounds->at("low"), bounds->at("high"));
     facts_["held"] = history_.describe(state);
+    // What is neither "go on" nor "stop" is meant to stop.
+    if (range && has(facts_, "one_stops") && !(got && got->first == 0))
+        set("allowed", std::to_string(range->second));
     going_on();
     if (path_.origin < 0) return;
     // "w0 = -1" is the number 4294967295 to the verifier.
@@ -212,19 +227,23 @@ void Explainer::derive_return() {
 
 // "return skb->len;": in its place what programs of this type return to go on.
 void Explainer::going_on() {
-    if (fault_ < 0 || history_.event(fault_).frame != 0 || !has(facts_, "verdict")) return;
+    if (fault_ < 0) return;
+    // Of a callback, where it can return one number only.
+    const bool callback = has(facts_, "in_callback") && facts_["range"] == facts_["allowed"];
+    const std::uint32_t frame = history_.event(fault_).frame;
+    if (!callback && (frame != 0 || !has(facts_, "verdict"))) return;
     const auto returns = [](const SourceLine& line) {
         return line.line != 0 && line.text.starts_with("return ") &&
                line.text.find(';') + 1 == line.text.size();
     };
     SourceLine line = history_.line_of(history_.event(fault_));
     // Several returns are one to the compiler: the one that made the value is meant.
-    if (!returns(line) && path_.origin >= 0 && history_.event(path_.origin).frame == 0) {
+    if (!returns(line) && path_.origin >= 0 && history_.event(path_.origin).frame == frame) {
         line = history_.line_of(history_.event(path_.origin));
         if (returns(line)) return_at_ = line;
     }
     if (!returns(line)) return;
-    set("return_line", fmt::format("return {};", facts_["verdict"]));
+    set("return_line", fmt::format("return {};", facts_[callback ? "allowed" : "verdict"]));
     set("return_line_at", std::to_string(line.line));
 }
 

@@ -36,6 +36,9 @@ std::string Explainer::register_of_argument() const {
         // Of kernel functions counted from 0, of helpers from 1.
         if (auto helper = match_pattern("Possibly NULL pointer passed to helper arg{arg:d}", text))
             return "R" + (*helper)["arg"];
+        if (auto named = match_pattern("arg#{arg:d} is expected to be non-NULL", text);
+            named && code_.kind == Code::call_local)
+            return fmt::format("R{}", number_in(*named, "arg") + 1);
         for (const std::string_view pattern : {"Possibly NULL pointer passed to trusted arg{arg:d}",
                                                "arg#{arg:d} {rest}", "arg{arg:d} expected pointer to func"})
             if (auto named = match_pattern(pattern, text); named && code_.kind == Code::call)
@@ -135,16 +138,41 @@ std::string_view Explainer::pointer_of_element(std::string_view expression) cons
     return from_context || origin.text.find(head) != std::string::npos ? head : std::string_view{};
 }
 
+// "p" of "p = bpf_task_from_pid(1);": the statement only keeps what the call gives, so what else comes of its line
+// belongs to a later one.
+std::string_view Explainer::kept_result() const {
+    if (path_.origin < 0 || path_.variable_event < 0 || path_.origin_function.empty()) return {};
+    const SourceLine line = history_.line_of(history_.event(path_.origin));
+    const std::size_t equals = line.text.find(" = ");
+    if (equals == std::string::npos || !line.text.ends_with(");")) return {};
+    const std::string_view right = without_casts(std::string_view(line.text).substr(equals + 3));
+    const auto column = static_cast<std::uint32_t>(right.data() - line.text.data()) + 1;
+    const std::string_view call = expression_at(line.text, column);
+    return right.starts_with(written_name(path_.origin) + "(") && call.size() + 1 == right.size()
+               ? std::string_view(path_.variable)
+               : std::string_view{};
+}
+
+// The function that the instruction at fault calls; empty where that cannot be told.
+std::string Explainer::called_function() const {
+    if (code_.kind == Code::call) return std::string(code_.function);
+    for (const std::string_view line : log_.complaints)
+        if (const auto called =
+                match_pattern("Caller passes invalid args into func#{number:d} ('{function}')", line))
+            return called->at("function");
+    return {};
+}
+
 // What the source calls the register's value.
 void Explainer::name_register() {
     const SourceLine line = history_.line_of(history_.event(fault_));
     const std::string_view assigned = assigned_elsewhere(line);
     std::string_view variable;
-    if (code_.kind == Code::call && reg_.size() == 2 && reg_[1] >= '1' && reg_[1] <= '5') {
+    const std::string called = called_function();
+    if (!called.empty() && reg_.size() == 2 && reg_[1] >= '1' && reg_[1] <= '5') {
         set("argument", reg_.substr(1));
         constexpr std::size_t longest_name = 40;
-        const std::string_view argument =
-            without_casts(call_argument(line.text, code_.function, reg_[1] - '0'));
+        const std::string_view argument = without_casts(call_argument(line.text, called, reg_[1] - '0'));
         if (argument.starts_with("&"))
             set("pointee", base_variable(argument));
         else if (argument.size() <= longest_name)
@@ -153,6 +181,7 @@ void Explainer::name_register() {
     } else {
         // What it was assigned to says more than the expression, which can go through another pointer.
         variable = path_.steps.empty() ? std::string_view{} : assigned;
+        if (variable.empty()) variable = kept_result();
         if (variable.empty()) variable = pointer_at(line.text, line.column);
         if (variable.empty()) variable = pointer_of_element(expression_at(line.text, line.column));
         if (variable.empty()) variable = used_in(expression_at(line.text, line.column));

@@ -40,6 +40,14 @@ bool moves_packet(std::string_view function) {
     return has_part(function, words);
 }
 
+bool goes_into_collection(std::string_view function) {
+    return function.starts_with("bpf_list_push_") || function.starts_with("bpf_rbtree_add");
+}
+
+bool one_stops(std::string_view helper) {
+    return helper == "bpf_loop" || helper == "bpf_for_each_map_elem" || helper == "bpf_user_ringbuf_drain";
+}
+
 std::string_view access_of(std::string_view helper, int argument) {
     constexpr std::array<std::string_view, 6> into_first = {"bpf_probe_read",       "bpf_copy_from_user",
                                                             "bpf_get_current_comm", "bpf_snprintf",

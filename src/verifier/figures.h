@@ -31,6 +31,11 @@ std::optional<std::pair<std::int64_t, std::int64_t>> read_range(std::string_view
 // Whether a function's name says that it gives an object back, or moves the packet.
 bool gives_back(std::string_view function);
 bool moves_packet(std::string_view function);
+// Whether it puts the object of its second argument into a list or tree.
+bool goes_into_collection(std::string_view function);
+
+// Whether the helper runs its callback again and again, until that returns 1.
+bool one_stops(std::string_view helper);
 
 // "writes" or "reads": what the helper does with the memory given as this argument; "uses" where its name
 // does not say.

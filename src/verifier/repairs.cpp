@@ -46,6 +46,8 @@ class Repairs {
         turned_test();
         tests_apart();
         one_copy();
+        map_of_field();
+        lock_around();
     }
 
   private:
@@ -212,6 +214,33 @@ class Repairs {
             if (line.line <= begin->line && line.text.find(function + "(") != std::string::npos &&
                 !line.text.ends_with(");") && line.text.find("static") == std::string::npos)
                 set_place("static_line", "static " + line.text, line);
+    }
+
+    // bpf_timer_init() and its kin: the map that the value with the timer came from.
+    void map_of_field() {
+        const std::string map = fact("map");
+        if (it_.code.kind == Code::call && is_identifier(map))
+            set_place("map_line", with_argument(here_.text, it_.code.function, 2, "&" + map), here_);
+    }
+
+    // A list or tree among the globals: its lock is the variable at place `off` of the same section. What a call
+    // takes out, or puts in, needs the lock no longer.
+    void lock_around() {
+        const std::string_view map = it_.code.kind == Code::call ? held(1).part("map").value_or("") : "";
+        const std::size_t dot = map.find('.');
+        if (dot == std::string_view::npos || fact("off").empty() || !it_.context.lines) return;
+        const std::string lock = it_.context.lines->variable_at(
+            map.substr(dot), static_cast<std::uint64_t>(number_in(facts_, "off")));
+        if (lock.empty()) return;
+        set("lock_name", "&" + lock);
+        const std::string_view function = it_.code.function;
+        const bool whole = here_.text.ends_with(");") && here_.text.find(';') + 1 == here_.text.size() &&
+                           !is_body_without_braces(lines_, here_);
+        if (whole && (function.starts_with("bpf_list_pop_") || function == "bpf_rbtree_remove" ||
+                      goes_into_collection(function)))
+            set_place("locked_line",
+                      fmt::format("bpf_spin_lock(&{0}); {1} bpf_spin_unlock(&{0});", lock, here_.text),
+                      here_);
     }
 
     // A helper whose last argument has to be 0.
@@ -393,9 +422,26 @@ class Repairs {
         }
     }
 
+    // "__u64 copy = *at; if (copy >= 16) return 0; ring[copy] = 1;" of an index that is no variable.
+    void one_copy_of_expression(const std::string& index) {
+        if (calls_or_changes(index) || leave().empty() || fact("outside").empty() ||
+            !here_.text.ends_with(";") || is_body_without_braces(lines_, here_))
+            return;
+        const std::string used = replace_all(here_.text, index, "copy");
+        if (used == here_.text) return;
+        // As an unsigned number it is not below 0.
+        std::string outside = replace_all(fact("outside"), index, "copy");
+        if (const std::size_t upper = outside.find("|| "); upper != std::string::npos)
+            outside.erase(0, upper + 3);
+        set_place("copied_line", fmt::format("__u64 copy = {}; if ({}) {} {}", index, outside, leave(), used),
+                  here_);
+    }
+
     // "if (next < 16) ring[next] = 1;": both see one copy.
     void one_copy() {
         const std::string index = fact("index");
+        if (!fact("tested_line").empty() && !index.empty() && !is_identifier(index))
+            one_copy_of_expression(index);
         if (fact("tested_line").empty() || fact("tested_line") != fact("reread_line") ||
             !is_identifier(index))
             return;

@@ -67,6 +67,26 @@ End end_of_path(const History& history, int taken, int last, std::uint32_t last_
     return out;
 }
 
+// A call that ends the program where it stands: nothing comes back from it, or nothing if it works.
+bool leaves(std::string_view function) { return function == "bpf_tail_call" || function == "bpf_throw"; }
+
+// The way that ends in such a call: given back in front of it. What is given back behind a tail call that fails would
+// be given back twice, so the line leaves as the lines behind it do.
+std::optional<PlacedLine> before_call(const std::vector<SourceLine>& lines, const SourceLine& call,
+                                      bool goes_on, const std::string& given_back,
+                                      const std::string& release) {
+    if (!call.text.ends_with(");")) return std::nullopt;
+    std::string leaving;
+    for (const SourceLine& line : lines) {
+        if (!goes_on || line.line <= call.line || line.text.empty() || line.text == release) continue;
+        leaving = return_in(line.text);
+        if (leaving != line.text) return std::nullopt;
+        leaving.insert(0, " ");
+        break;
+    }
+    return PlacedLine{fmt::format("{{ {} {}{} }}", given_back, call.text, leaving), call.line};
+}
+
 }  // namespace
 
 std::optional<PlacedLine> way_out_with(const History& history, const SourceLines& source, int taken, int last,
@@ -81,6 +101,13 @@ std::optional<PlacedLine> way_out_with(const History& history, const SourceLines
         return lines[number - lines.front().line].text;
     };
     if (end.from < begin.line || end.from > lines.back().line) return std::nullopt;
+    const bool can_be_null = read_held(history.held_after(taken, "R0")).can_be_null();
+    const bool untested = can_be_null && !end.null_tested;
+    if (untested && variable.empty()) return std::nullopt;
+    const std::string call = untested ? fmt::format("if ({}) {}", variable, release) : release;
+    if (const std::string_view last_call = decode(history.event(last).text).function; leaves(last_call))
+        return before_call(lines, history.line_of(history.event(last)), last_call == "bpf_tail_call", call,
+                           release);
     // The first return from there on.
     std::uint32_t found = 0;
     for (std::uint32_t number = end.from; number <= lines.back().line && found == 0; ++number) {
@@ -116,10 +143,6 @@ std::optional<PlacedLine> way_out_with(const History& history, const SourceLines
         if (depth < 0) return std::nullopt;
     }
     if (has_word(given, variable)) return std::nullopt;
-    const bool can_be_null = read_held(history.held_after(taken, "R0")).can_be_null();
-    if (can_be_null && !end.null_tested && variable.empty()) return std::nullopt;
-    const std::string call =
-        can_be_null && !end.null_tested ? fmt::format("if ({}) {}", variable, release) : release;
     std::string out = text_of(found);
     const auto at = static_cast<std::size_t>(leaves.data() - text_of(found).data());
     out.replace(at, leaves.size(), fmt::format("{{ {} {} }}", call, leaves));

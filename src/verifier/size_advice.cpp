@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// The size that a call gets for the memory in the argument before it.
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "verifier/advice.h"
+#include "verifier/expression.h"
+#include "verifier/figures.h"
+#include "verifier/remedy.h"
+
+namespace waggle::kernel {
+namespace {
+
+using Code = Instruction::Kind;
+
+// "base + len" of "offsetof(struct event, name) + len" and of "sizeof(*e) + len": constants call nothing.
+std::string without_sizes(std::string text) {
+    for (const std::string_view word : {"offsetof(", "sizeof("})
+        for (std::size_t at = text.find(word); at != std::string::npos; at = text.find(word))
+            text.replace(at, word.size(), "(");
+    return text;
+}
+
+std::int64_t number_of(std::optional<std::string_view> text) {
+    std::string_view digits = text.value_or("0");
+    return take_number(digits).value_or(0);
+}
+
+class SizeAdvice {
+  public:
+    SizeAdvice(const Situation& situation, Facts& facts) : it_(situation), facts_(facts) {
+        here_ = it_.history.line_of(it_.history.event(it_.fault));
+        if (it_.context.lines) lines_ = it_.context.lines->function_around(here_);
+        if (lines_.empty() && it_.context.lines) lines_ = it_.context.lines->all_of(it_.program);
+        if (has(facts_, "var")) name_ = facts_["var"];
+        if (has(facts_, "leave")) leave_ = facts_["leave"];
+    }
+
+    // "sizeof(e->text) - used", given as the size or behind the memory at fault.
+    void note_difference() {
+        const Held memory = read_held(it_.history.held_before(it_.fault, it_.reg));
+        const int number = it_.reg[1] - '0' + (memory.is_scalar() ? 0 : 1);
+        const std::string_view size = call_argument(here_.text, it_.code.function, number);
+        if (size.find(" - ") != std::string_view::npos) facts_["size_difference"] = size;
+    }
+
+    void add() {
+        is_sum_ = name_.find(" + ") != std::string::npos && !calls_or_changes(without_sizes(name_));
+        if (name_.empty() || is_digit(name_[0]) || (!is_sum_ && !is_member_path(name_))) return;
+        room_ = room();
+        if (room_.empty()) return;
+        facts_["room"] = room_;
+        // A member can be read anew by the compiler: one copy is tested and given.
+        const bool member = !is_identifier(name_) && name_.find("->") != std::string::npos &&
+                            name_.find(' ') == std::string::npos;
+        if (member || is_sum_) {
+            const std::string copy = unused("length");
+            set_line("copied_size", fmt::format("__u64 {} = {};", copy, name_),
+                     fmt::format("{} > {}", copy, room_), copy);
+        }
+        if (is_sum_) return;
+        not_empty();
+        const bool counts_up = declared_signedness(lines_, name_) == Signedness::is_unsigned;
+        facts_["size_outside"] = counts_up ? fmt::format("{} > {}", name_, room_)
+                                           : fmt::format("{} < 0 || {} > {}", name_, name_, room_);
+    }
+
+  private:
+    const Situation& it_;
+    Facts& facts_;
+    std::vector<SourceLine> lines_;
+    SourceLine here_;
+    std::string name_, leave_, room_;
+    bool is_sum_ = false;
+
+    // A name that the function does not have yet.
+    std::string unused(std::string name) const {
+        while (std::any_of(lines_.begin(), lines_.end(),
+                           [&](const SourceLine& line) { return has_word(line.text, name); }))
+            name += "_given";
+        return name;
+    }
+
+    // The line at fault behind a test that leaves where it is true; it gets `given` for the size.
+    void set_line(const std::string& fact, const std::string& copy, const std::string& outside,
+                  const std::string& given) {
+        const std::size_t at = here_.text.find(name_);
+        if (at == std::string::npos || leave_.empty() || here_.line == 0 ||
+            is_body_without_braces(lines_, here_))
+            return;
+        const std::string call = here_.text.substr(0, at) + given + here_.text.substr(at + name_.size());
+        facts_[fact] = fmt::format("{} if ({}) {} {}", copy, outside, leave_, call);
+        facts_[fact + "_at"] = std::to_string(here_.line);
+    }
+
+    // The bytes that the memory has, as the source can write them; empty where that cannot be told.
+    std::string room() const {
+        const int number = it_.reg[1] - '0';
+        const Held memory = read_held(it_.history.held_before(it_.fault, fmt::format("R{}", number - 1)));
+        const std::string_view given = call_argument(here_.text, it_.code.function, number - 1);
+        if (declared_as_array(lines_, given)) return fmt::format("sizeof({})", given);
+        if (memory.kind == "fp" && memory.number && *memory.number < 0 && given.starts_with("&"))
+            return fmt::format("sizeof({})", trim(given.substr(1)));
+        const std::int64_t offset = number_of(memory.part("off"));
+        std::int64_t left = 0;
+        if (memory.kind == "map_value")
+            left = end_of_value(memory, offset) - offset;
+        else if (memory.part("sz"))
+            left = number_of(memory.part("sz")) - offset;
+        return left > 0 ? std::to_string(left) : std::string();
+    }
+
+    // A section of globals is one value of a map; the variable in it ends earlier.
+    std::int64_t end_of_value(const Held& memory, std::int64_t offset) const {
+        const std::string_view map = memory.part("map").value_or("");
+        const std::size_t dot = map.find('.');
+        if (dot != std::string_view::npos && it_.context.lines && offset >= 0)
+            if (const auto end =
+                    it_.context.lines->variable_end(map.substr(dot), static_cast<std::uint64_t>(offset)))
+                return static_cast<std::int64_t>(*end);
+        return number_of(memory.part("vs"));
+    }
+
+    // Whether the size is as it was read: what the compiler computed, it can test in another form.
+    bool as_it_was_read() const {
+        return std::none_of(it_.path.steps.begin(), it_.path.steps.end(), [](const Step& step) {
+            const Instruction code = decode(step.instruction);
+            return code.kind == Code::arithmetic && code.operation != "<<=" && code.operation != ">>=";
+        });
+    }
+
+    void not_empty() {
+        const Held bytes = read_held(it_.history.held_before(it_.fault, it_.reg));
+        std::string_view most = room_;
+        const auto has_bytes = take_number(most);
+        if (has_bytes && bytes.largest() && *bytes.largest() <= *has_bytes && as_it_was_read() &&
+            is_identifier(name_) && !leave_.empty())
+            facts_["not_empty"] = fmt::format("if ({} == 0) {}", name_, leave_);
+        else
+            set_last_byte();
+    }
+
+    // One test of one number says both: of 0 bytes none is the last.
+    void set_last_byte() {
+        const std::string byte = unused("last_byte");
+        set_line("filled_size",
+                 fmt::format("__u64 {0} = {1} - 1; asm volatile(\"\" : \"+r\"({0}));", byte, name_),
+                 fmt::format("{} >= {}", byte, room_), byte + " + 1");
+    }
+};
+
+}  // namespace
+
+void add_size_advice(const Situation& situation, Facts& facts) {
+    if (situation.fault < 0 || situation.code.kind != Code::call || situation.reg.size() != 2 ||
+        situation.reg[1] < '1' || situation.reg[1] > '5')
+        return;
+    SizeAdvice advice(situation, facts);
+    advice.note_difference();
+    if (situation.reg[1] > '1') advice.add();
+}
+
+}  // namespace waggle::kernel

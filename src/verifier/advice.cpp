@@ -111,6 +111,8 @@ class Advice {
             set("global_function", way.global_function);
             set_line("global_line", way.origin);
         }
+        if (name.empty() && calls_or_changes(inside) && it_.code.kind != Code::call)
+            copied_index(std::string(inside), upper_bound("copy", array, way));
         if (name.empty()) return;
         set("index", name);
         Signedness sign = declared_signedness(lines_, name);
@@ -133,22 +135,36 @@ class Advice {
         mask_in_place(way);
     }
 
+    // "ports[bpf_ntohs(udp->dest)]++;": what the call gives is tested and used as one copy.
+    void copied_index(const std::string& inside, const std::string& outside) {
+        const std::string text = replace_all(here_.text, inside, "copy");
+        if (outside.empty() || leave_.empty() || text == here_.text || !here_.text.ends_with(";") ||
+            is_body_without_braces(lines_, here_) || inside.find_first_of("=;") != std::string::npos)
+            return;
+        set_place("copied_index",
+                  fmt::format("__u64 copy = {}; if ({}) {} {}", inside, outside, leave_, text), here_);
+    }
+
     // "skb->sk": each time it is read it can be null again; one copy is tested and used.
     void test_of_copy(const std::string& member) {
-        if (leave_.empty() || member.find("->") == std::string::npos || calls_or_changes(member) ||
-            member.find_first_of(" (*&") != std::string::npos || is_body_without_braces(lines_, here_) ||
-            !here_.text.ends_with(";"))
-            return;
+        const bool member_alone = member.find("->") != std::string::npos && !calls_or_changes(member) &&
+                                  member.find_first_of(" (*&") == std::string::npos;
+        const bool call = !it_.path.origin_function.empty() &&
+                          member.starts_with(it_.path.origin_function + "(") && member.ends_with(")");
+        if (leave_.empty() || (!member_alone && !call) || !here_.text.ends_with(";")) return;
         const std::string text = replace_all(here_.text, member, "copy");
         if (text == here_.text) return;
+        const std::string all = fmt::format("__auto_type copy = {}; if (!copy) {} {}", member, leave_, text);
         facts_["null_copy_at"] = std::to_string(here_.line);
-        set("null_test", fmt::format("instead null_copy_at: __auto_type copy = {}; if (!copy) {} {}", member,
-                                     leave_, text));
+        set("null_test", "instead null_copy_at: " +
+                             (is_body_without_braces(lines_, here_) ? fmt::format("{{ {} }}", all) : all));
     }
 
     // The test stands best right behind the line that got the pointer.
     void null_test() {
-        if (has(facts_, "var") && !is_identifier(facts_["var"])) test_of_copy(facts_["var"]);
+        if (has(facts_, "var") && !is_identifier(facts_["var"]))
+            test_of_copy(std::string(without_casts(facts_["var"])));
+        if (has(facts_, "var") && !calls_or_changes(facts_["var"])) set("tested", facts_["var"]);
         if (!has(facts_, "var") || !is_identifier(facts_["var"])) return;
         const std::string& variable = facts_["var"];
         const std::string verdict = facts_.contains("verdict") ? facts_["verdict"] : "0";
@@ -294,9 +310,10 @@ class Advice {
             if (end != "data_end") set("other_end", end);
         } else if (!context.empty() && it_.history.event(it_.fault).frame == 0) {
             // It never asked for it.
-            set("data_end", has(facts_, "option_memory")
-                                ? context + "->optval_end"
-                                : fmt::format("(void *)(long){}->data_end", context));
+            set("data_end",
+                has(facts_, "option_memory")
+                    ? context + "->optval_end"
+                    : fmt::format("(void *)(long){}->{}", context, packet_end_field(it_.context.section)));
         }
         if (const int subtracted = packet_subtraction(it_.history, it_.fault); subtracted >= 0)
             set_line("subtracted_line", subtracted);
@@ -306,7 +323,9 @@ class Advice {
         const SourceLine origin = it_.history.line_of(it_.history.event(it_.path.origin));
         const std::string_view begin = assigned_variable(origin.text, origin.column);
         if (origin.file == here_.file && origin.line <= here_.line &&
-            origin.text.find("->data") != std::string::npos && !moves_by_variable(begin))
+            origin.text.find(fmt::format("->{}", packet_begin_field(it_.context.section))) !=
+                std::string::npos &&
+            !moves_by_variable(begin))
             set("packet_begin", begin);
         if (!has(facts_, "data_end") || !is_access(access_, here_.text)) return;
         const std::string leave = in_loop(it_.history, it_.fault) ? "break;" : leave_;

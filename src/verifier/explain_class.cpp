@@ -90,6 +90,8 @@ void Explainer::acquisition(Facts& facts) const {
     if (taken < 0) return;
     const std::string function(decode(history_.event(taken).text).function);
     facts["acquired_by"] = function;
+    if (decode(history_.event(last_).text).kind == Code::call)
+        facts["left_by"] = decode(history_.event(last_).text).function;
     if (function.starts_with("bpf_iter_") && function.ends_with("_new")) {
         facts["acquires_iterator"] = "yes";
         facts["release"] = function.substr(0, function.size() - 3) + "destroy";
@@ -211,8 +213,9 @@ void Explainer::derive_return() {
                     : fmt::format("scalar(smin={},smax={})", bounds->at("low"), bounds->at("high"));
     facts_["held"] = history_.describe(state);
     // What is neither "go on" nor "stop" is meant to stop.
-    if (range && has(facts_, "one_stops") && !(got && got->first == 0))
-        set("allowed", std::to_string(range->second));
+    const Held given = read_held(state);
+    const bool stops = given.number ? *given.number != 0 : given.smallest().value_or(0) > 0;
+    if (range && has(facts_, "one_stops") && stops) set("allowed", std::to_string(range->second));
     going_on();
     if (path_.origin < 0) return;
     // "w0 = -1" is the number 4294967295 to the verifier.
@@ -228,8 +231,10 @@ void Explainer::derive_return() {
 // "return skb->len;": in its place what programs of this type return to go on.
 void Explainer::going_on() {
     if (fault_ < 0) return;
-    // Of a callback, where it can return one number only.
-    const bool callback = has(facts_, "in_callback") && facts_["range"] == facts_["allowed"];
+    // Of a callback, where one number only is right.
+    const bool callback =
+        has(facts_, "in_callback") && has(facts_, "allowed") &&
+        (facts_["range"] == facts_["allowed"] || (has(facts_, "one_stops") && facts_["allowed"] != "0"));
     const std::uint32_t frame = history_.event(fault_).frame;
     if (!callback && (frame != 0 || !has(facts_, "verdict"))) return;
     const auto returns = [](const SourceLine& line) {
@@ -238,6 +243,10 @@ void Explainer::going_on() {
     };
     SourceLine line = history_.line_of(history_.event(fault_));
     // Several returns are one to the compiler: the one that made the value is meant.
+    if (callback && !returns(line) && !path_.steps.empty()) {
+        line = path_.steps.front().at;
+        if (returns(line)) return_at_ = line;
+    }
     if (!returns(line) && path_.origin >= 0 && history_.event(path_.origin).frame == frame) {
         line = history_.line_of(history_.event(path_.origin));
         if (returns(line)) return_at_ = line;

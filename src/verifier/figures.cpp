@@ -111,6 +111,14 @@ std::string sleepable_section(std::string_view section) {
     return fmt::format("{}.s{}", kind, section.substr(slash));
 }
 
+std::string_view packet_begin_field(std::string_view section) {
+    return section == "sockops" ? "skb_data" : "data";
+}
+
+std::string_view packet_end_field(std::string_view section) {
+    return section == "sockops" ? "skb_data_end" : "data_end";
+}
+
 // How programs of a section say "go on".
 std::string_view verdict_of(std::string_view section) {
     constexpr std::array<std::pair<std::string_view, std::string_view>, 15> verdicts = {

@@ -41,6 +41,10 @@ bool one_stops(std::string_view helper);
 // does not say.
 std::string_view access_of(std::string_view helper, int argument);
 
+// What the context of such programs calls the packet's begin and end; as most do: "data" and "data_end".
+std::string_view packet_begin_field(std::string_view section);
+std::string_view packet_end_field(std::string_view section);
+
 // Whether the first argument of the helper is the program's context.
 bool takes_context(std::string_view helper);
 

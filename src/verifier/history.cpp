@@ -29,6 +29,11 @@ std::string_view find_state(const std::vector<NamedState>& states, std::string_v
     return {};
 }
 
+// What bpf_dynptr_slice() gives of a packet lies in it; other memory is held by a reference.
+bool is_slice(const Held& held) {
+    return (held.kind == "rdonly_mem" || held.kind == "mem") && !held.part("ref_obj_id");
+}
+
 }  // namespace
 
 // The first instruction of the function that the event lies in.
@@ -195,8 +200,10 @@ void History::name_what_voided(const Held& held, const std::vector<int>& calls, 
     for (const int call : calls) {
         const LogEvent& at = event(call);
         const std::string_view function = at.called.empty() ? decode(at.text).function : at.called;
+        const bool slice = is_slice(held);
         const bool moved =
-            held.is_packet() && (moves_packet(function) || !at.called.empty() || calls.size() == 1);
+            (held.is_packet() && (moves_packet(function) || !at.called.empty() || calls.size() == 1)) ||
+            (slice && moves_packet(function));
         if (!moved && (held.is_packet() || !gives_back_this(call, held))) continue;
         (moved ? path.lost_by : path.released_by) = function;
         path.lost_event = call;

@@ -47,6 +47,7 @@ class Repairs {
         tests_apart();
         one_copy();
         map_of_field();
+        got_again();
         lock_around();
     }
 
@@ -214,6 +215,20 @@ class Repairs {
             if (line.line <= begin->line && line.text.find(function + "(") != std::string::npos &&
                 !line.text.ends_with(");") && line.text.find("static") == std::string::npos)
                 set_place("static_line", "static " + line.text, line);
+    }
+
+    // "eth = bpf_dynptr_slice(&packet, 0, &copy, sizeof(copy)); if (!eth) return 0;" of a slice that is void.
+    void got_again() {
+        if (it_.path.lost_by.empty() || !it_.path.origin_function.starts_with("bpf_dynptr_slice") ||
+            leave().empty())
+            return;
+        const SourceLine line = it_.history.line_of(it_.history.event(it_.path.origin));
+        const std::string variable = fact("var");
+        const std::size_t call = line.text.find(it_.path.origin_function);
+        if (!is_identifier(variable) || call == std::string::npos || !line.text.ends_with(");") ||
+            assigned_variable(line.text, line.column) != variable)
+            return;
+        set("got_again", fmt::format("{0} = {1} if (!{0}) {2}", variable, line.text.substr(call), leave()));
     }
 
     // bpf_timer_init() and its kin: the map that the value with the timer came from.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: unreleased_reference
 // applied: code
+// what: gave is not given back before bpf_tail_call() in line
 // code: { bpf_sk_release(sk); bpf_tail_call(skb, &further, 0); return 0; }
 /* clang-format off */
 #include <linux/bpf.h>

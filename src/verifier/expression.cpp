@@ -225,6 +225,15 @@ std::string_view call_argument(std::string_view line, std::string_view function,
     }
 }
 
+std::string with_argument(const std::string& text, std::string_view function, int number,
+                          std::string_view given) {
+    const std::string_view old = call_argument(text, function, number);
+    if (old.empty()) return {};
+    std::string out = text;
+    out.replace(static_cast<std::size_t>(old.data() - text.data()), old.size(), given);
+    return out;
+}
+
 namespace {
 
 // Where "[i]" begins, with a variable inside; npos: nowhere.

@@ -21,6 +21,10 @@ std::string_view assigned_variable(std::string_view line, std::uint32_t column =
 // `function` is empty.
 std::string_view call_argument(std::string_view line, std::string_view function, int number);
 
+// `text` with argument `number` of the call of `function` written anew; empty where the line does not hold all of it.
+std::string with_argument(const std::string& text, std::string_view function, int number,
+                          std::string_view given);
+
 // "i" of "table[i]": the variable that chooses the element; empty for constants.
 std::string_view index_variable(std::string_view line);
 

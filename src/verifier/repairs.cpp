@@ -15,16 +15,6 @@ namespace {
 
 using Code = Instruction::Kind;
 
-// `text` with argument `number` of the call of `function` written anew; empty where the line does not hold all of it.
-std::string with_argument(const std::string& text, std::string_view function, int number,
-                          std::string_view given) {
-    const std::string_view old = call_argument(text, function, number);
-    if (old.empty()) return {};
-    std::string out = text;
-    out.replace(static_cast<std::size_t>(old.data() - text.data()), old.size(), given);
-    return out;
-}
-
 class Repairs {
   public:
     Repairs(const Situation& situation, Facts& facts) : it_(situation), facts_(facts) {
@@ -40,15 +30,11 @@ class Repairs {
         constant_text();
         exchange();
         plain_change();
-        without_flags();
         as_static();
         packet_again();
         turned_test();
         tests_apart();
         one_copy();
-        map_of_field();
-        got_again();
-        lock_around();
     }
 
   private:
@@ -215,53 +201,6 @@ class Repairs {
             if (line.line <= begin->line && line.text.find(function + "(") != std::string::npos &&
                 !line.text.ends_with(");") && line.text.find("static") == std::string::npos)
                 set_place("static_line", "static " + line.text, line);
-    }
-
-    // "eth = bpf_dynptr_slice(&packet, 0, &copy, sizeof(copy)); if (!eth) return 0;" of a slice that is void.
-    void got_again() {
-        if (it_.path.lost_by.empty() || !it_.path.origin_function.starts_with("bpf_dynptr_slice") ||
-            leave().empty())
-            return;
-        const SourceLine line = it_.history.line_of(it_.history.event(it_.path.origin));
-        const std::string variable = fact("var");
-        const std::size_t call = line.text.find(it_.path.origin_function);
-        if (!is_identifier(variable) || call == std::string::npos || !line.text.ends_with(");") ||
-            assigned_variable(line.text, line.column) != variable)
-            return;
-        set("got_again", fmt::format("{0} = {1} if (!{0}) {2}", variable, line.text.substr(call), leave()));
-    }
-
-    // bpf_timer_init() and its kin: the map that the value with the timer came from.
-    void map_of_field() {
-        const std::string map = fact("map");
-        if (it_.code.kind == Code::call && is_identifier(map))
-            set_place("map_line", with_argument(here_.text, it_.code.function, 2, "&" + map), here_);
-    }
-
-    // A list or tree among the globals: its lock is the variable at place `off` of the same section. What a call
-    // takes out, or puts in, needs the lock no longer.
-    void lock_around() {
-        const std::string_view map = it_.code.kind == Code::call ? held(1).part("map").value_or("") : "";
-        const std::size_t dot = map.find('.');
-        if (dot == std::string_view::npos || fact("off").empty() || !it_.context.lines) return;
-        const std::string lock = it_.context.lines->variable_at(
-            map.substr(dot), static_cast<std::uint64_t>(number_in(facts_, "off")));
-        if (lock.empty()) return;
-        set("lock_name", "&" + lock);
-        const std::string_view function = it_.code.function;
-        const bool whole = here_.text.ends_with(");") && here_.text.find(';') + 1 == here_.text.size() &&
-                           !is_body_without_braces(lines_, here_);
-        if (whole && (function.starts_with("bpf_list_pop_") || function == "bpf_rbtree_remove" ||
-                      goes_into_collection(function)))
-            set_place("locked_line",
-                      fmt::format("bpf_spin_lock(&{0}); {1} bpf_spin_unlock(&{0});", lock, here_.text),
-                      here_);
-    }
-
-    // A helper whose last argument has to be 0.
-    void without_flags() {
-        if (it_.code.function == "bpf_get_local_storage")
-            set_place("no_flags_line", with_argument(here_.text, it_.code.function, 2, "0"), here_);
     }
 
     // "field = object;" of a pointer that a map keeps.
@@ -475,7 +414,10 @@ class Repairs {
 }  // namespace
 
 void add_repairs(const Situation& situation, Facts& facts) {
-    if (situation.fault >= 0) Repairs(situation, facts).add();
+    if (situation.fault < 0) return;
+    Repairs(situation, facts).add();
+    if (situation.code.kind == Instruction::Kind::call || !situation.path.lost_by.empty())
+        add_call_repairs(situation, facts);
 }
 
 }  // namespace waggle::kernel

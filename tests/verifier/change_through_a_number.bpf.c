@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: scalar_dereference
+// applied: sentence
 // what: The program changes what counter (R1) points to
 // remedy: writes only to memory of its own
 /* clang-format off */
@@ -21,7 +22,11 @@ int count(void* ctx) {
     __u64* address = bpf_map_lookup_elem(&addresses, &(__u32){0});
     if (!address) return 0;
     long* counter = (long*)*address;
+#ifdef APPLIED
+    *address += (long)counter;
+#else
     /* fault */
     *counter += 2;
+#endif
     return 0;
 }

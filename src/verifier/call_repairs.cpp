@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The size that a call gets for the memory in the argument before it.
+// The call at fault: the size that it gets for the memory in the argument before it, and its line written anew.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -9,6 +9,7 @@
 #include "verifier/expression.h"
 #include "verifier/figures.h"
 #include "verifier/remedy.h"
+#include "verifier/repairs.h"
 
 namespace waggle::kernel {
 namespace {
@@ -151,6 +152,113 @@ class SizeAdvice {
     }
 };
 
+class CallRepairs {
+  public:
+    CallRepairs(const Situation& situation, Facts& facts) : it_(situation), facts_(facts) {
+        here_ = it_.history.line_of(it_.history.event(it_.fault));
+        if (it_.context.lines) lines_ = it_.context.lines->function_around(here_);
+    }
+
+    void add() {
+        got_again();
+        if (it_.code.kind != Code::call) return;
+        map_of_field();
+        lock_around();
+        without_flags();
+        own_loader();
+        zeroed();
+    }
+
+  private:
+    const Situation& it_;
+    Facts& facts_;
+    std::vector<SourceLine> lines_;  // of the whole function; none: the source is not there
+    SourceLine here_;
+
+    std::string fact(std::string_view name) const {
+        const auto found = facts_.find(name);
+        return found == facts_.end() ? std::string() : found->second;
+    }
+
+    void set(std::string_view name, std::string_view value) {
+        if (!value.empty()) facts_[std::string(name)] = value;
+    }
+
+    void set_place(std::string_view name, std::string_view text, const SourceLine& at) {
+        if (text.empty() || at.line == 0 || at.file != here_.file || text == at.text) return;
+        set(name, text);
+        set(std::string(name) + "_at", std::to_string(at.line));
+    }
+
+    // "eth = bpf_dynptr_slice(&packet, 0, &copy, sizeof(copy)); if (!eth) return 0;" of a slice that is void.
+    void got_again() {
+        if (it_.path.lost_by.empty() || !it_.path.origin_function.starts_with("bpf_dynptr_slice") ||
+            fact("leave").empty())
+            return;
+        const SourceLine line = it_.history.line_of(it_.history.event(it_.path.origin));
+        const std::string variable = fact("var");
+        const std::size_t call = line.text.find(it_.path.origin_function);
+        if (!is_identifier(variable) || call == std::string::npos || !line.text.ends_with(");") ||
+            assigned_variable(line.text, line.column) != variable)
+            return;
+        set("got_again",
+            fmt::format("{0} = {1} if (!{0}) {2}", variable, line.text.substr(call), fact("leave")));
+    }
+
+    // bpf_timer_init() and its kin: the map that the value with the timer came from.
+    void map_of_field() {
+        const std::string map = fact("map");
+        if (is_identifier(map))
+            set_place("map_line", with_argument(here_.text, it_.code.function, 2, "&" + map), here_);
+    }
+
+    // A list or tree among the globals: its lock is the variable at place `off` of the same section. What a call
+    // takes out, or puts in, needs the lock no longer.
+    void lock_around() {
+        const std::string_view map =
+            read_held(it_.history.held_before(it_.fault, "R1")).part("map").value_or("");
+        const std::size_t dot = map.find('.');
+        if (dot == std::string_view::npos || fact("off").empty() || !it_.context.lines) return;
+        const std::string lock = it_.context.lines->variable_at(
+            map.substr(dot), static_cast<std::uint64_t>(number_in(facts_, "off")));
+        if (lock.empty()) return;
+        set("lock_name", "&" + lock);
+        const std::string_view function = it_.code.function;
+        const bool whole = here_.text.ends_with(");") && here_.text.find(';') + 1 == here_.text.size() &&
+                           !is_body_without_braces(lines_, here_);
+        if (whole && (function.starts_with("bpf_list_pop_") || function == "bpf_rbtree_remove" ||
+                      goes_into_collection(function)))
+            set_place("locked_line",
+                      fmt::format("bpf_spin_lock(&{0}); {1} bpf_spin_unlock(&{0});", lock, here_.text),
+                      here_);
+    }
+
+    // A helper whose last argument has to be 0.
+    void without_flags() {
+        if (it_.code.function == "bpf_get_local_storage")
+            set_place("no_flags_line", with_argument(here_.text, it_.code.function, 2, "0"), here_);
+    }
+
+    // The packet's bytes are copied by another helper in programs of this section.
+    void own_loader() {
+        const std::string loader = fact("loader_helper");
+        const std::string_view used = it_.code.function;
+        if (!loader.empty() && loader != used &&
+            (used == "bpf_skb_load_bytes" || used == "bpf_xdp_load_bytes"))
+            set_place("loader_line", replace_all(here_.text, used, loader), here_);
+    }
+
+    // "struct key key;": behind its declaration all of it gets a value.
+    void zeroed() {
+        const std::string pointee = fact("pointee");
+        if (!is_identifier(pointee)) return;
+        for (const SourceLine& line : lines_)
+            if (line.line < here_.line && line.text.ends_with(fmt::format(" {};", pointee)) &&
+                line.text.find_first_of("=*(,") == std::string::npos && !line.text.starts_with("return "))
+                set_place("zeroed", fmt::format("__builtin_memset(&{0}, 0, sizeof({0}));", pointee), line);
+    }
+};
+
 }  // namespace
 
 void add_size_advice(const Situation& situation, Facts& facts) {
@@ -161,5 +269,7 @@ void add_size_advice(const Situation& situation, Facts& facts) {
     advice.note_difference();
     if (situation.reg[1] > '1') advice.add();
 }
+
+void add_call_repairs(const Situation& situation, Facts& facts) { CallRepairs(situation, facts).add(); }
 
 }  // namespace waggle::kernel

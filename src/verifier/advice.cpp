@@ -111,10 +111,12 @@ class Advice {
             set("global_function", way.global_function);
             set_line("global_line", way.origin);
         }
-        if (name.empty() && calls_or_changes(inside) && it_.code.kind != Code::call)
+        const bool is_weak = binds_weaker_than_comparison(name);
+        if ((is_weak || (name.empty() && calls_or_changes(inside))) && it_.code.kind != Code::call)
             copied_index(std::string(inside), upper_bound("copy", array, way));
         if (name.empty()) return;
-        set("index", name);
+        set("index", is_weak ? fmt::format("({})", name) : name);
+        if (is_weak) return;
         Signedness sign = declared_signedness(lines_, name);
         if (sign == Signedness::unknown && way.sign_extended) sign = Signedness::is_signed;
         if (sign == Signedness::unknown && way.lowest && *way.lowest >= 0) sign = Signedness::is_unsigned;

@@ -304,11 +304,13 @@ void Explainer::gather_section() {
 // "bpf_obj_drop" of a call of bpf_obj_drop_impl(), where the source writes the macro.
 std::string Explainer::written_name(int call) const {
     constexpr std::string_view ending = "_impl";
-    std::string_view function = decode(history_.event(call).text).function;
-    if (function.ends_with(ending) &&
-        history_.line_of(history_.event(call)).text.find(function) == std::string::npos)
-        function.remove_suffix(ending.size());
-    return std::string(function);
+    const std::string_view function = decode(history_.event(call).text).function;
+    const std::string_view macro =
+        function.substr(0, function.size() - std::min(ending.size(), function.size()));
+    const std::string text = history_.line_of(history_.event(call)).text;
+    const bool written =
+        function.ends_with(ending) && text.find(fmt::format("{}(", macro)) != std::string::npos;
+    return std::string(written ? macro : function);
 }
 
 void Explainer::set_line(std::string_view name, int event) {

@@ -89,7 +89,7 @@ void Explainer::acquisition(Facts& facts) const {
     const int taken = history_.on_path(last_, static_cast<std::uint32_t>(number_in(facts, "alloc")));
     if (taken < 0) return;
     const std::string function(decode(history_.event(taken).text).function);
-    facts["acquired_by"] = function;
+    facts["acquired_by"] = written_name(taken);
     if (decode(history_.event(last_).text).kind == Code::call)
         facts["left_by"] = decode(history_.event(last_).text).function;
     if (function.starts_with("bpf_iter_") && function.ends_with("_new")) {
@@ -100,6 +100,11 @@ void Explainer::acquisition(Facts& facts) const {
     }
     if (const auto release = text_named(words_.releases, function); !release.empty())
         facts["release"] = release;
+    // What comes out of a list or tree is a node: the object around it is given back.
+    if (function.starts_with("bpf_list_pop_") || function == "bpf_rbtree_remove") {
+        facts["release"] = "bpf_obj_drop";
+        facts["gives_node"] = "yes";
+    }
     // What an exchange gave back is of the type that the map's field has.
     const Held given = read_held(history_.held_after(taken, "R0"));
     const std::size_t type = given.kind.rfind("ptr_or_null_");
@@ -305,7 +310,7 @@ void Explainer::derive_acquired() {
     const std::string_view variable = assigned_variable(line.text);
     facts_.erase("var");
     facts_.erase("pointee");
-    set("var", variable);
+    if (!has(facts_, "gives_node")) set("var", variable);
     const std::string function = facts_["acquired_by"];
     for (int number = 1; number <= 5; ++number)
         if (const auto argument = call_argument(line.text, function, number);
@@ -322,8 +327,9 @@ void Explainer::derive_acquired() {
 
 // "bpf_kptr_xchg(&v->task, task);": what the call gives is dropped in the same line.
 void Explainer::keep_result(const SourceLine& line, std::string_view function) {
-    if (has(facts_, "way_out") || has(facts_, "var") || has(facts_, "acquires_iterator") ||
-        has(facts_, "acquires_dynptr") || !has(facts_, "release") || !context_.lines)
+    if (has(facts_, "way_out") || has(facts_, "var") || has(facts_, "gives_node") ||
+        has(facts_, "acquires_iterator") || has(facts_, "acquires_dynptr") || !has(facts_, "release") ||
+        !context_.lines)
         return;
     const std::string_view text = line.text;
     if (!text.starts_with(function) || !text.ends_with(");")) return;
@@ -380,6 +386,7 @@ void Explainer::follow_to_end(int taken, const std::string& function) {
             {{"condition", fmt::format("{} {} {}", code.source, code.operation, code.operand)}}));
         ++branches;
     }
+    if (context_.lines) set_line("branch_line", branch_out(history_, *context_.lines, taken, last_));
     path_.steps.push_back(history_.step(taken, "acquired", {{"function", function}}));
     reg_.clear();
     fault_ = taken;

@@ -153,6 +153,28 @@ std::string_view Explainer::kept_result() const {
                : std::string_view{};
 }
 
+// "ctx->task" of "BPF_SEQ_PRINTF(seq, "%d", ctx->task->pid);", read from the context in the same line: a macro has no
+// column of its own for what it is given.
+std::string_view Explainer::field_of_context(const SourceLine& line) const {
+    if (path_.origin < 0 || !context_.lines) return {};
+    const Instruction load = decode(history_.event(path_.origin).text);
+    if (load.kind != Code::load || history_.line_of(history_.event(path_.origin)).line != line.line ||
+        read_held(history_.held_before(path_.origin, load.base)).kind != "ctx")
+        return {};
+    const std::string head = context_.lines->first_parameter(out_.program) + "->";
+    std::string_view found;
+    const std::string_view text = line.text;
+    for (std::size_t at = text.find(head); at != std::string_view::npos; at = text.find(head, at + 1)) {
+        std::size_t end = at + head.size();
+        while (end < text.size() && is_word(text[end])) ++end;
+        const std::string_view field = text.substr(at, end - at);
+        if ((at > 0 && is_word(text[at - 1])) || !text.substr(end).starts_with("->")) continue;
+        if (!found.empty() && found != field) return {};
+        found = field;
+    }
+    return found;
+}
+
 // The function that the instruction at fault calls; empty where that cannot be told.
 std::string Explainer::called_function() const {
     if (code_.kind == Code::call) return std::string(code_.function);
@@ -184,13 +206,18 @@ void Explainer::name_register() {
         if (variable.empty()) variable = kept_result();
         if (variable.empty()) variable = pointer_at(line.text, line.column);
         if (variable.empty()) variable = pointer_of_element(expression_at(line.text, line.column));
+        if (variable.empty()) variable = field_of_context(line);
         if (variable.empty()) variable = used_in(expression_at(line.text, line.column));
         set("address", address_at(line.text, line.column));
     }
     set("var", variable);
     set("name", variable.empty() ? reg_ : fmt::format("{} ({})", variable, reg_));
-    set("origin", path_.origin_function.empty() ? "" : path_.origin_function + "()");
     set("origin_function", path_.origin_function);
+    if (!path_.origin_function.empty()) {
+        const bool called = decode(history_.event(path_.origin).text).kind == Code::call;
+        set("origin_name", called ? written_name(path_.origin) : path_.origin_function);
+        set("origin", facts_["origin_name"] + "()");
+    }
     if (path_.origin >= 0) {
         const LogEvent& origin = history_.event(path_.origin);
         if (path_.origin_function.empty()) set("origin", fmt::format("\"{}\"", origin.text));

@@ -81,6 +81,7 @@ class Explainer {
     std::string_view caller_of_callback() const;
     std::string called_function() const;
     std::string_view kept_result() const;
+    std::string_view field_of_context(const SourceLine& line) const;
     void gather_arguments();
     void gather_protection();
     void describe_held(std::string_view text);

@@ -302,6 +302,18 @@ bool calls_or_changes(std::string_view expression) {
     return false;
 }
 
+bool binds_weaker_than_comparison(std::string_view expression) {
+    for (std::size_t at = expression.find_first_of("&|^?"); at != std::string_view::npos;
+         at = expression.find_first_of("&|^?", at + 1)) {
+        // What stands left of a binary operator is an operand: of "*(u64 *)&at" it is a cast.
+        const std::string_view left = trim(expression.substr(0, at));
+        if (!left.empty() &&
+            (is_word(left.back()) || left.back() == ']' || (left.back() == ')' && expression[at + 1] == ' ')))
+            return true;
+    }
+    return false;
+}
+
 std::string replace_all(std::string text, std::string_view from, const std::string& to) {
     for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
         const bool begins = at == 0 || (!is_word(text[at - 1]) && text[at - 1] != '.' &&

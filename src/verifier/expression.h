@@ -60,6 +60,8 @@ bool is_identifier(std::string_view text);
 
 // Whether it calls a function or changes something, so that it cannot stand a second time.
 bool calls_or_changes(std::string_view expression);
+// "hash & 63": the operators C takes after "<" and ">=".
+bool binds_weaker_than_comparison(std::string_view expression);
 // `text` with `to` for each whole `from` that is no member of another.
 bool has_word(std::string_view text, std::string_view word);  // likewise
 std::string replace_all(std::string text, std::string_view from, const std::string& to);

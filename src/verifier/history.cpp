@@ -237,6 +237,7 @@ void History::find_what_voided(int index, std::string_view name, Path& path) con
             path.null_event = number_event;
         else
             name_what_voided(held, calls, path);
+        if (path.lost_event >= 0) path.lost_register = name;
     };
     int steps = 0;
     for (int i = index; i >= 0 && !done && steps < farthest; i = event(i).previous, ++steps) {

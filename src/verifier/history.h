@@ -38,6 +38,7 @@ class History {
         int index_event = -1;
         std::string lost_by, released_by, clobbered_by;
         int lost_event = -1;
+        std::string lost_register;  // that held it there
         // What a list or tree owns: the call that gave it there (-1: not between), and the end of the lock.
         int given_event = -1, unlock_event = -1;
         int null_event = -1;       // the branch after which only null is left of it

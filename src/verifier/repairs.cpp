@@ -272,8 +272,10 @@ class Repairs {
         int moved = it_.path.lost_event;
         while (moved >= 0 && it_.history.event(moved).frame != 0) moved = it_.history.event(moved).previous;
         if (moved < 0) return;
-        const Held before = read_held(it_.history.held_before(moved, it_.reg));
-        const std::string variable = fact("var");
+        const Held before = read_held(it_.history.held_before(moved, it_.path.lost_register));
+        const std::string begin = variable_of("->data"), end = variable_of("->data_end");
+        // What has no name of its own, and is the packet's begin, has that one's.
+        const std::string variable = fact("var").empty() && before.offset() == 0 ? begin : fact("var");
         const std::string context = it_.context.lines->first_parameter(it_.program);
         if (before.kind != "pkt" || before.part("id").value_or("0") != "0" || !is_identifier(variable) ||
             context.empty() || leave().empty() || lines_.empty())
@@ -283,7 +285,6 @@ class Repairs {
         const std::int64_t needed = std::max(
             range - off, it_.code.kind == Code::call ? 0 : it_.code.offset + width_of(it_.code.width));
         if (off < 0 || needed <= 0) return;
-        const std::string begin = variable_of("->data"), end = variable_of("->data_end");
         // The compiler can reach one variable's place through another: then it is not this one that is used.
         std::string derived;
         if (!has_word(here_.text, variable)) {

@@ -60,6 +60,7 @@ struct End {
     int branch = -1;                   // the last branch; -1: none
     std::uint32_t from = 0;            // the last line that the path came by before it left
     bool null_tested = false;          // the object was tested for null on the way
+    bool left_block = false;           // in which the object is known, before the path's end
     std::vector<std::uint32_t> lines;  // that it came by behind the last branch
 };
 
@@ -84,8 +85,10 @@ class WayOut {
         const std::string_view last_call = decode(history_.event(last_).text).function;
         if (leaves_program(last_call)) return before_call(last_call == "bpf_tail_call", test, release);
         if (const auto jump = before_jump(test + release)) return jump;
-        return before_return(test + release);
+        return end_.left_block ? std::nullopt : before_return(test + release);
     }
+
+    int branch() const { return end_.branch; }
 
   private:
     const History& history_;
@@ -99,26 +102,50 @@ class WayOut {
         return lines_[number - lines_.front().line].text;
     }
 
-    void follow() {
-        end_.from = begin_.line;
-        for (int i = history_.event(last_).previous, seen = 0; i > taken_ && seen < farthest_begin;
-             i = history_.event(i).previous, ++seen) {
-            if (history_.event(i).frame != history_.event(taken_).frame) continue;
-            const Instruction code = decode(history_.event(i).text);
-            if (end_.branch < 0) note(i, code.kind == Kind::branch);
-            if (code.kind != Kind::branch) continue;
-            if (end_.branch < 0) end_.branch = i;
-            end_.null_tested =
-                end_.null_tested ||
-                (code.operand == "0x0" && read_held(history_.held_before(i, code.source)).can_be_null());
+    // The lines in which the object is known: from where it was taken to the bracket that ends its block.
+    std::uint32_t block_end() const {
+        int depth = 0;
+        for (std::uint32_t number = begin_.line; number < lines_.back().line; ++number) {
+            depth += depth_change(text_of(number));
+            if (depth < 0) return number;
         }
+        return lines_.back().line;
     }
 
-    void note(int index, bool branch) {
-        const SourceLine line = history_.line_of(history_.event(index));
-        if (line.file != begin_.file) return;
-        if (line.line < lines_.back().line) end_.from = std::max(end_.from, line.line);
-        if (!branch) end_.lines.push_back(line.line);
+    // The events of the object's own function since it was taken, the first one first.
+    std::vector<int> events() const {
+        std::vector<int> out;
+        for (int i = history_.event(last_).previous, seen = 0; i > taken_ && seen < farthest_begin;
+             i = history_.event(i).previous, ++seen)
+            if (history_.event(i).frame == history_.event(taken_).frame) out.push_back(i);
+        std::reverse(out.begin(), out.end());
+        return out;
+    }
+
+    void follow() {
+        const std::uint32_t block = block_end();
+        end_.from = begin_.line;
+        for (const int i : events()) {
+            const SourceLine line = history_.line_of(history_.event(i));
+            // A block of its own, no function: a macro's exit belongs to the line where that begins.
+            const bool own = block < lines_.back().line && line.file == begin_.file &&
+                             line.line >= lines_.front().line && line.line <= lines_.back().line;
+            end_.left_block = own && (line.line < begin_.line || line.line > block);
+            if (end_.left_block) return;
+            const Instruction code = decode(history_.event(i).text);
+            if (code.kind == Kind::branch) {
+                end_.branch = i;
+                end_.lines.clear();
+                end_.from = begin_.line;
+                end_.null_tested =
+                    end_.null_tested ||
+                    (code.operand == "0x0" && read_held(history_.held_before(i, code.source)).can_be_null());
+            } else if (line.file == begin_.file) {
+                end_.lines.push_back(line.line);
+            }
+            if (line.file == begin_.file && line.line < lines_.back().line)
+                end_.from = std::max(end_.from, line.line);
+        }
     }
 
     // What is given back is still known in the line.
@@ -264,15 +291,27 @@ class WayOut {
     }
 };
 
+std::optional<WayOut> way_out_of(const History& history, const SourceLines& source, int taken, int last,
+                                 std::string_view variable) {
+    if (taken < 0 || last <= taken) return std::nullopt;
+    if (history.event(taken).frame != history.event(last).frame) return std::nullopt;
+    std::vector<SourceLine> lines = source.function_around(history.line_of(history.event(taken)));
+    if (lines.empty()) return std::nullopt;
+    return WayOut(history, std::move(lines), taken, last, variable);
+}
+
 }  // namespace
 
 std::optional<PlacedLine> way_out_with(const History& history, const SourceLines& source, int taken, int last,
                                        const std::string& release, std::string_view variable) {
-    if (taken < 0 || last <= taken || release.empty()) return std::nullopt;
-    if (history.event(taken).frame != history.event(last).frame) return std::nullopt;
-    std::vector<SourceLine> lines = source.function_around(history.line_of(history.event(taken)));
-    if (lines.empty()) return std::nullopt;
-    return WayOut(history, std::move(lines), taken, last, variable).with(release);
+    if (release.empty()) return std::nullopt;
+    const auto way = way_out_of(history, source, taken, last, variable);
+    return way ? way->with(release) : std::nullopt;
+}
+
+int branch_out(const History& history, const SourceLines& source, int taken, int last) {
+    const auto way = way_out_of(history, source, taken, last, {});
+    return way ? way->branch() : -1;
 }
 
 }  // namespace waggle::kernel

@@ -74,8 +74,10 @@ class Advice {
         set(std::string(name) + "_at", std::to_string(at.line));
     }
 
-    // "u->emitted" and "kind" of "u->emitted[kind]".
+    // "u->emitted" and "kind" of "u->emitted[kind]" and of "u->emitted[kind].count".
     static std::pair<std::string_view, std::string_view> element(std::string_view access) {
+        const std::size_t close = access.rfind(']') + 1;
+        if (access.substr(std::min(close, access.size())).starts_with(".")) access = access.substr(0, close);
         if (!access.ends_with("]")) return {};
         int depth = 0;
         for (std::size_t at = access.size(); at-- > 0;) {
@@ -194,6 +196,9 @@ class Advice {
         const std::int64_t size = number_in(facts_, "size"), limit = number_in(facts_, "limit");
         const std::int64_t element = way.element_bytes;
         if (it_.code.kind == Code::call) return bound_of_argument(name, way);
+        const std::string count = fmt::format("{} >= sizeof({}) / sizeof({}[0])", name, array, array);
+        // "grid[row]": what the row has, whatever the rows behind it have.
+        if (array.ends_with("]")) return calls_or_changes(array) ? std::string() : count;
         if (!array.empty() && it_.context.lines && size <= element)
             if (const auto length = it_.context.lines->array_length(last_name(array)))
                 return fmt::format("{} >= {}", name, *length);
@@ -205,15 +210,14 @@ class Advice {
         }
         if (has(facts_, "variable_bytes"))
             return fmt::format("{} >= {}", name, number_in(facts_, "variable_bytes") / element);
-        if (declared_as_array(lines_, array))
-            return fmt::format("{} >= sizeof({}) / sizeof({}[0])", name, array, array);
-        const std::int64_t value = number_in(facts_, "value_size");
-        if (value > 0 && !it_.global && array.find("->") == std::string_view::npos &&
-            it_.first_element >= 0 && (value - it_.first_element) / element > 0)
-            return fmt::format("{} >= {}", name, (value - it_.first_element) / element);
-        if (array.find("->") != std::string_view::npos && !calls_or_changes(array))
-            return fmt::format("{} >= sizeof({}) / sizeof({}[0])", name, array, array);
-        return {};
+        if (declared_as_array(lines_, array)) return count;
+        // The last element that lies in the value as far as it is used.
+        const std::int64_t last = number_in(facts_, "value_size") - it_.first_element -
+                                  std::max<std::int64_t>(1, width_of(it_.code.width));
+        if (has(facts_, "value_size") && !it_.global && array.find("->") == std::string_view::npos &&
+            it_.first_element >= 0 && last >= element)
+            return fmt::format("{} >= {}", name, last / element + 1);
+        return array.find("->") != std::string_view::npos && !calls_or_changes(array) ? count : std::string();
     }
 
     // "line" and "at" of the argument "&line[at]" or "line + at".

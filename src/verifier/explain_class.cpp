@@ -124,6 +124,7 @@ void Explainer::derive() {
     advise();
     if (has(facts_, "arg") && !has(facts_, "argument"))
         set("argument", std::to_string(number_in(facts_, "arg") + 1));
+    if (has(facts_, "type")) set("map_type", map_type_name(number_in(facts_, "type")));
     // "struct task_struct___v" is the program's own name for a version of the kernel's.
     if (has(facts_, "type")) facts_["type"] = facts_["type"].substr(0, facts_["type"].find("___"));
     const std::int64_t off = number_in(facts_, "off"), size = number_in(facts_, "size");

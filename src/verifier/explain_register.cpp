@@ -29,6 +29,9 @@ std::string Explainer::stack_argument(std::int64_t number) const {
 
 // The register of an argument that the complaint names by number.
 std::string Explainer::register_of_argument() const {
+    if (complains_of("helper access to the packet is not allowed"))
+        for (const std::string_view reg : {"R1", "R2", "R3", "R4", "R5"})
+            if (read_held(history_.held_before(fault_, reg)).is_packet()) return std::string(reg);
     for (const std::string_view line : log_.complaints) {
         const std::string_view text = line.substr(0, longest_line);
         if (auto stack = match_pattern("{rest} as arg #{arg:d}", text))

@@ -111,6 +111,47 @@ std::string sleepable_section(std::string_view section) {
     return fmt::format("{}.s{}", kind, section.substr(slash));
 }
 
+std::string_view map_type_name(std::int64_t number) {
+    // enum bpf_map_type of include/uapi/linux/bpf.h
+    constexpr std::array<std::string_view, 35> names = {"unspec",
+                                                        "hash",
+                                                        "array",
+                                                        "prog_array",
+                                                        "perf_event_array",
+                                                        "percpu_hash",
+                                                        "percpu_array",
+                                                        "stack_trace",
+                                                        "cgroup_array",
+                                                        "lru_hash",
+                                                        "lru_percpu_hash",
+                                                        "lpm_trie",
+                                                        "array_of_maps",
+                                                        "hash_of_maps",
+                                                        "devmap",
+                                                        "sockmap",
+                                                        "cpumap",
+                                                        "xskmap",
+                                                        "sockhash",
+                                                        "cgroup_storage",
+                                                        "reuseport_sockarray",
+                                                        "percpu_cgroup_storage",
+                                                        "queue",
+                                                        "stack",
+                                                        "sk_storage",
+                                                        "devmap_hash",
+                                                        "struct_ops",
+                                                        "ringbuf",
+                                                        "inode_storage",
+                                                        "task_storage",
+                                                        "bloom_filter",
+                                                        "user_ringbuf",
+                                                        "cgrp_storage",
+                                                        "arena",
+                                                        "insn_array"};
+    const auto index = static_cast<std::size_t>(number);
+    return number > 0 && index < names.size() ? names[index] : std::string_view{};
+}
+
 std::string_view packet_begin_field(std::string_view section) {
     return section == "sockops" ? "skb_data" : "data";
 }

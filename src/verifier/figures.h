@@ -45,6 +45,9 @@ std::string_view access_of(std::string_view helper, int argument);
 std::string_view packet_begin_field(std::string_view section);
 std::string_view packet_end_field(std::string_view section);
 
+// "stack_trace" of the number by which the kernel names a type of maps; empty for those that are newer than this list.
+std::string_view map_type_name(std::int64_t number);
+
 // Whether the first argument of the helper is the program's context.
 bool takes_context(std::string_view helper);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: return_value
+// since: 6.12
 // applied: code
 // what: The callback returns a number from 1 to 64
 // code: return 1;

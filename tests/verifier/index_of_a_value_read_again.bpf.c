@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: unbounded_offset
+// since: 6.12
 // applied: code
 // what: reads it from memory once more
 // code: if (copy >= 16) return 0; table->counts[copy]++;

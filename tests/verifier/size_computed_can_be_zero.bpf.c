@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: wrong_argument
+// since: 6.12
 // applied: code
 // what: can be 0, and bpf_skb_load_bytes() takes none
 // code:  + 1);

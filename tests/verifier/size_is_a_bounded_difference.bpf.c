@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: map_out_of_bounds
+// since: 6.12
 // applied: sentence
 // what: and the size sizeof(r->text) - used can be 256
 // remedy: Give a constant size

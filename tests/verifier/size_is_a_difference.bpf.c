@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: unbounded_offset
+// since: 6.12
 // applied: sentence
 // what: gets the size sizeof(r->text) - used; the verifier knows the bounds of both numbers at most
 // remedy: Give a constant size

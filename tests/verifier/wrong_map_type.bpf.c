@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: invalid_map
 // applied: sentence
-// what: bpf_ringbuf_output() does not work with the map counts
+// what: bpf_ringbuf_output() does not work with the map counts: it does not take maps of type hash
 /* clang-format off */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

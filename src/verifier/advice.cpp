@@ -276,11 +276,12 @@ class Advice {
         const SourceLine* added = &line;
         // The number has a name of its own: the line that adds it.
         std::string text = line.text;
-        if (assigned_variable(line.text, line.column) == way.expression) {
+        const bool grows = line.text.starts_with(way.expression + " += ");
+        if (grows || assigned_variable(line.text, line.column) == way.expression) {
             added = nullptr;
             for (const SourceLine& each : lines_)
-                if (each.file == line.file && each.line > line.line && each.line <= here_.line &&
-                    each.text.find('+') != std::string::npos &&
+                if (each.file == line.file && (grows ? each.line != line.line : each.line > line.line) &&
+                    each.line <= here_.line && each.text.find('+') != std::string::npos &&
                     replace_all(each.text, way.expression, "?") != each.text) {
                     added = &each;
                     break;

@@ -35,19 +35,24 @@ class SizeAdvice {
         here_ = it_.history.line_of(it_.history.event(it_.fault));
         if (it_.context.lines) lines_ = it_.context.lines->function_around(here_);
         if (lines_.empty() && it_.context.lines) lines_ = it_.context.lines->all_of(it_.program);
-        if (has(facts_, "var")) name_ = facts_["var"];
         if (has(facts_, "leave")) leave_ = facts_["leave"];
+        const int named = it_.reg[1] - '0';
+        at_fault_ = read_held(it_.history.held_before(it_.fault, it_.reg)).is_scalar();
+        number_ = at_fault_ ? named : named + 1;
+        if (!at_fault_)
+            name_ = without_casts(call_argument(here_.text, it_.code.function, number_));
+        else if (has(facts_, "var"))
+            name_ = facts_["var"];
     }
 
     // "sizeof(e->text) - used", given as the size or behind the memory at fault.
     void note_difference() {
-        const Held memory = read_held(it_.history.held_before(it_.fault, it_.reg));
-        const int number = it_.reg[1] - '0' + (memory.is_scalar() ? 0 : 1);
-        const std::string_view size = call_argument(here_.text, it_.code.function, number);
+        const std::string_view size = call_argument(here_.text, it_.code.function, number_);
         if (size.find(" - ") != std::string_view::npos) facts_["size_difference"] = size;
     }
 
     void add() {
+        if (number_ < 2 || number_ > 5 || !held(number_).is_scalar() || held(number_).number) return;
         is_sum_ = name_.find(" + ") != std::string::npos && !calls_or_changes(without_sizes(name_));
         if (name_.empty() || is_digit(name_[0]) || (!is_sum_ && !is_member_path(name_))) return;
         room_ = room();
@@ -56,12 +61,16 @@ class SizeAdvice {
         // A member can be read anew by the compiler: one copy is tested and given.
         const bool member = !is_identifier(name_) && name_.find("->") != std::string::npos &&
                             name_.find(' ') == std::string::npos;
-        if (member || is_sum_) {
+        // Of what was computed it can test another copy.
+        const bool computed = !at_fault_ || !as_it_was_read();
+        if (member || is_sum_ || computed) {
             const std::string copy = unused("length");
-            set_line("copied_size", fmt::format("__u64 {} = {};", copy, name_),
+            const std::string barrier =
+                member || is_sum_ ? std::string() : fmt::format(" asm volatile(\"\" : \"+r\"({}));", copy);
+            set_line("copied_size", fmt::format("__u64 {} = {};{}", copy, name_, barrier),
                      fmt::format("{} > {}", copy, room_), copy);
         }
-        if (is_sum_) return;
+        if (is_sum_ || !at_fault_) return;
         not_empty();
         const bool counts_up = declared_signedness(lines_, name_) == Signedness::is_unsigned;
         facts_["size_outside"] = counts_up ? fmt::format("{} > {}", name_, room_)
@@ -74,7 +83,13 @@ class SizeAdvice {
     std::vector<SourceLine> lines_;
     SourceLine here_;
     std::string name_, leave_, room_;
+    int number_ = 0;        // of the argument that is the size
+    bool at_fault_ = true;  // it is what the kernel complains of; else it is the memory in front of it
     bool is_sum_ = false;
+
+    Held held(int number) const {
+        return read_held(it_.history.held_before(it_.fault, fmt::format("R{}", number)));
+    }
 
     // A name that the function does not have yet.
     std::string unused(std::string name) const {
@@ -87,20 +102,17 @@ class SizeAdvice {
     // The line at fault behind a test that leaves where it is true; it gets `given` for the size.
     void set_line(const std::string& fact, const std::string& copy, const std::string& outside,
                   const std::string& given) {
-        const std::size_t at = here_.text.find(name_);
-        if (at == std::string::npos || leave_.empty() || here_.line == 0 ||
-            is_body_without_braces(lines_, here_))
+        const std::string call = with_argument(here_.text, it_.code.function, number_, given);
+        if (call.empty() || leave_.empty() || here_.line == 0 || is_body_without_braces(lines_, here_))
             return;
-        const std::string call = here_.text.substr(0, at) + given + here_.text.substr(at + name_.size());
         facts_[fact] = fmt::format("{} if ({}) {} {}", copy, outside, leave_, call);
         facts_[fact + "_at"] = std::to_string(here_.line);
     }
 
     // The bytes that the memory has, as the source can write them; empty where that cannot be told.
     std::string room() const {
-        const int number = it_.reg[1] - '0';
-        const Held memory = read_held(it_.history.held_before(it_.fault, fmt::format("R{}", number - 1)));
-        const std::string_view given = call_argument(here_.text, it_.code.function, number - 1);
+        const Held memory = held(number_ - 1);
+        const std::string_view given = call_argument(here_.text, it_.code.function, number_ - 1);
         if (declared_as_array(lines_, given)) return fmt::format("sizeof({})", given);
         if (memory.kind == "fp" && memory.number && *memory.number < 0 && given.starts_with("&"))
             return fmt::format("sizeof({})", trim(given.substr(1)));
@@ -133,7 +145,7 @@ class SizeAdvice {
     }
 
     void not_empty() {
-        const Held bytes = read_held(it_.history.held_before(it_.fault, it_.reg));
+        const Held bytes = held(number_);
         std::string_view most = room_;
         const auto has_bytes = take_number(most);
         if (has_bytes && bytes.largest() && *bytes.largest() <= *has_bytes && as_it_was_read() &&
@@ -267,7 +279,7 @@ void add_size_advice(const Situation& situation, Facts& facts) {
         return;
     SizeAdvice advice(situation, facts);
     advice.note_difference();
-    if (situation.reg[1] > '1') advice.add();
+    advice.add();
 }
 
 void add_call_repairs(const Situation& situation, Facts& facts) { CallRepairs(situation, facts).add(); }

@@ -246,20 +246,48 @@ class Repairs {
         return found;
     }
 
-    // "ip = data + sizeof(*eth); " where the line at fault uses ip, and a line before gave it that once.
-    std::string assignment_from(std::string_view begin) const {
-        std::string found;
+    // The one statement before the fault that gives `name` its value: what stands right of "=", with the ";".
+    std::string_view given_to(std::string_view name) const {
+        std::string_view found;
         for (const SourceLine& line : lines_) {
             if (line.line >= here_.line) break;
-            const std::string_view name = assigned_variable(line.text, 0);
-            if (name.empty() || line.text.starts_with("//") || !has_word(here_.text, name)) continue;
+            if (line.text.starts_with("//") || assigned_variable(line.text, 0) != name) continue;
             const std::string_view text = line.text;
             const std::size_t equals = text.find(" = ");
             if (equals == std::string_view::npos || text.find(';') + 1 != text.size() || !found.empty())
                 return {};
-            const std::string_view given = text.substr(equals + 3);
-            if (!has_word(given, begin)) return {};
-            found = fmt::format("{} = {} ", name, given);
+            found = text.substr(equals + 3);
+        }
+        return found;
+    }
+
+    // "ip = data + sizeof(*eth); tcp = (void *)(ip + 1); " for tcp, where each got its value once.
+    std::string chain_from(std::string_view begin, std::string_view name, int depth) const {
+        const std::string_view given = given_to(name);
+        if (given.empty() || depth == 0) return {};
+        const std::string own = fmt::format("{} = {} ", name, given);
+        if (has_word(given, begin)) return own;
+        for (const SourceLine& line : lines_) {
+            const std::string_view other = assigned_variable(line.text, 0);
+            if (line.line >= here_.line || other.empty() || other == name || !has_word(given, other))
+                continue;
+            const std::string before = chain_from(begin, other, depth - 1);
+            return before.empty() ? std::string() : before + own;
+        }
+        return {};
+    }
+
+    // The same for the one variable of the line at fault that comes from `begin`.
+    std::string assignment_from(std::string_view begin) const {
+        constexpr int most_links = 4;
+        std::string found;
+        for (const SourceLine& line : lines_) {
+            const std::string_view name = assigned_variable(line.text, 0);
+            if (line.line >= here_.line || name.empty() || !has_word(here_.text, name)) continue;
+            const std::string chain = chain_from(begin, name, most_links);
+            if (chain.empty() || chain == found) continue;
+            if (!found.empty()) return {};
+            found = chain;
         }
         return found;
     }
@@ -307,10 +335,12 @@ class Repairs {
         if (variable != begin)
             text += off > 0 ? fmt::format("{} = {} + {}; ", variable, start, off)
                             : fmt::format("{} = {}; ", variable, start);
-        else if (off != 0)
+        else if (off != 0 && derived.empty())
             return;  // the variable was moved since
         text += derived;
-        text += fmt::format("if ((void *){} + {} > {}) {}", variable, needed, limit, leave());
+        // What the line uses lies `off` behind the begin.
+        const std::int64_t reach = variable == begin ? off + needed : needed;
+        text += fmt::format("if ((void *){} + {} > {}) {}", variable, reach, limit, leave());
         set("read_again", text);
         // Right behind the call, so that it holds on all ways from there; else in front of the fault.
         const SourceLine lost = it_.history.line_of(it_.history.event(moved));

@@ -50,6 +50,12 @@ std::string_view jump_in(std::string_view text) {
     return {};
 }
 
+// The same, or the return that the line ends with.
+std::string_view way_in(std::string_view text) {
+    const std::string_view jump = jump_in(text), leaves = return_in(text);
+    return jump.empty() && text.ends_with(leaves) ? leaves : jump;
+}
+
 // A call that ends the program where it stands: nothing comes back from it, or nothing if it works.
 bool leaves_program(std::string_view function) {
     return function == "bpf_tail_call" || function == "bpf_throw";
@@ -195,22 +201,23 @@ class WayOut {
 
     // The line of the jump that the body of the branch ends with, and the body's last line; 0: it has none.
     std::pair<std::uint32_t, std::uint32_t> jump_of_branch(std::uint32_t branch) const {
-        if (!jump_in(text_of(branch)).empty()) return {branch, branch};
+        if (!way_in(text_of(branch)).empty()) return {branch, branch};
         std::uint32_t line = branch + 1;
         if (!text_of(branch).ends_with("{"))
-            return jump_in(text_of(line)).empty() ? std::pair(0u, 0u) : std::pair(line, line);
+            return way_in(text_of(line)).empty() ? std::pair(0u, 0u) : std::pair(line, line);
         std::uint32_t statement = 0;
         for (int depth = 1; line < lines_.back().line; ++line) {
             depth += depth_change(text_of(line));
             if (depth <= 0) break;
             if (!text_of(line).empty()) statement = line;
         }
-        const bool jumps = statement != 0 && jump_in(text_of(statement)) == text_of(statement);
+        const bool jumps = statement != 0 && way_in(text_of(statement)) == text_of(statement);
         return jumps ? std::pair(statement, line) : std::pair(0u, 0u);
     }
 
     // Where the jump goes: the label's line, or the end of the loop around `line`; 0: that cannot be told.
     std::uint32_t goal_of(std::string_view jump, std::uint32_t line) const {
+        if (jump.starts_with("return")) return lines_.back().line;
         if (jump.starts_with("goto ")) {
             const std::string label = fmt::format("{}:", trim(jump.substr(5, jump.size() - 6)));
             for (std::uint32_t number = line; number <= lines_.back().line; ++number)
@@ -242,13 +249,13 @@ class WayOut {
         const std::uint32_t branch = history_.line_of(history_.event(end_.branch)).line;
         if (branch <= begin_.line || branch + 1 >= lines_.back().line) return std::nullopt;
         const auto [line, body_end] = jump_of_branch(branch);
-        if (line == 0 || !known_in(line)) return std::nullopt;
-        const std::string_view jump = jump_in(text_of(line));
+        if (line == 0 || !known_in(line) || has_word(way_in(text_of(line)), variable_)) return std::nullopt;
+        const std::string_view jump = way_in(text_of(line));
         const std::uint32_t goal = goal_of(jump, body_end);
         const auto left_out = [&](std::uint32_t number) { return number > body_end && number < goal; };
         bool code = false;
         for (const SourceLine& each : lines_)
-            code = code || (left_out(each.line) && each.text.ends_with(";"));
+            code = code || (left_out(each.line) && each.text.ends_with(";") && return_in(each.text).empty());
         if (!code || std::any_of(end_.lines.begin(), end_.lines.end(), left_out)) return std::nullopt;
         return in_front_of(jump, line, release);
     }

@@ -62,6 +62,8 @@ class SourceLines {
     std::optional<SourceLine> only_line_with(std::string_view text) const;
     // Where the variable that holds byte `offset` of `section` (".bss") ends, counted in the section.
     std::optional<std::uint64_t> variable_end(std::string_view section, std::uint64_t offset) const;
+    // The variable that begins at byte `offset` of `section`; empty where there is none.
+    std::string variable_at(std::string_view section, std::uint64_t offset) const;
     // The lines that the instructions of a program or function come from, in their order, with what was
     // inlined there; of a very long one the first 20,000.
     std::vector<SourceLine> all_of(std::string_view program) const;
@@ -96,6 +98,7 @@ class SourceLines {
     struct Variable {
         std::string section;
         std::uint64_t offset, size;
+        std::string name;
     };
     struct Use {
         std::string symbol;

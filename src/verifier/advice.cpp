@@ -27,7 +27,8 @@ class Advice {
         access_ = expression_at(here_.text, here_.column);
         // Of "seen[n] = 1" the left side is what is written, of "seen[n] += 1" it is what is read too.
         const bool both = is_joined_assignment(access_);
-        if (access_.ends_with("++") || access_.ends_with("--")) access_.resize(access_.size() - 2);
+        changes_ = both || access_.ends_with("++") || access_.ends_with("--");
+        if (changes_ && !both) access_.resize(access_.size() - 2);
         if (it_.code.kind == Code::store || both)
             if (const std::size_t equals = access_.find('='); equals != std::string::npos && equals > 0) {
                 access_.resize(access_.find_last_not_of(" +-*/%&|^<>", equals - 1) + 1);
@@ -44,7 +45,6 @@ class Advice {
         if (is_access(access_, here_.text)) set("access_text", access_);
         null_test();
         index();
-        size();
         packet();
         reads();
         replaced_lines();
@@ -56,6 +56,7 @@ class Advice {
     std::vector<SourceLine> lines_;
     SourceLine here_;
     std::string access_, leave_;
+    bool changes_ = false;  // what is read there is written back
 
     void set(std::string_view name, std::string_view value) {
         if (!value.empty()) facts_[std::string(name)] = value;
@@ -73,8 +74,10 @@ class Advice {
         set(std::string(name) + "_at", std::to_string(at.line));
     }
 
-    // "u->emitted" and "kind" of "u->emitted[kind]".
+    // "u->emitted" and "kind" of "u->emitted[kind]" and of "u->emitted[kind].count".
     static std::pair<std::string_view, std::string_view> element(std::string_view access) {
+        const std::size_t close = access.rfind(']') + 1;
+        if (access.substr(std::min(close, access.size())).starts_with(".")) access = access.substr(0, close);
         if (!access.ends_with("]")) return {};
         int depth = 0;
         for (std::size_t at = access.size(); at-- > 0;) {
@@ -90,14 +93,6 @@ class Advice {
         std::size_t begin = path.size();
         while (begin > 0 && is_word(path[begin - 1])) --begin;
         return path.substr(begin);
-    }
-
-    // "base + len" of "offsetof(struct event, name) + len" and of "sizeof(*e) + len": constants call nothing.
-    static std::string without_sizes(std::string text) {
-        for (const std::string_view word : {"offsetof(", "sizeof("})
-            for (std::size_t at = text.find(word); at != std::string::npos; at = text.find(word))
-                text.replace(at, word.size(), "(");
-        return text;
     }
 
     static bool is_number(std::string_view text) {
@@ -118,8 +113,12 @@ class Advice {
             set("global_function", way.global_function);
             set_line("global_line", way.origin);
         }
+        const bool is_weak = binds_weaker_than_comparison(name);
+        if ((is_weak || (name.empty() && calls_or_changes(inside))) && it_.code.kind != Code::call)
+            copied_index(std::string(inside), upper_bound("copy", array, way));
         if (name.empty()) return;
-        set("index", name);
+        set("index", is_weak ? fmt::format("({})", name) : name);
+        if (is_weak) return;
         Signedness sign = declared_signedness(lines_, name);
         if (sign == Signedness::unknown && way.sign_extended) sign = Signedness::is_signed;
         if (sign == Signedness::unknown && way.lowest && *way.lowest >= 0) sign = Signedness::is_unsigned;
@@ -140,29 +139,43 @@ class Advice {
         mask_in_place(way);
     }
 
+    // "ports[bpf_ntohs(udp->dest)]++;": what the call gives is tested and used as one copy.
+    void copied_index(const std::string& inside, const std::string& outside) {
+        const std::string text = replace_all(here_.text, inside, "copy");
+        if (outside.empty() || leave_.empty() || text == here_.text || !here_.text.ends_with(";") ||
+            is_body_without_braces(lines_, here_) || inside.find_first_of("=;") != std::string::npos)
+            return;
+        set_place("copied_index",
+                  fmt::format("__u64 copy = {}; if ({}) {} {}", inside, outside, leave_, text), here_);
+    }
+
     // "skb->sk": each time it is read it can be null again; one copy is tested and used.
     void test_of_copy(const std::string& member) {
-        if (leave_.empty() || member.find("->") == std::string::npos || calls_or_changes(member) ||
-            member.find_first_of(" (*&") != std::string::npos || is_body_without_braces(lines_, here_) ||
-            !here_.text.ends_with(";"))
-            return;
+        const bool member_alone = member.find("->") != std::string::npos && !calls_or_changes(member) &&
+                                  member.find_first_of(" (*&") == std::string::npos;
+        const bool call = !it_.path.origin_function.empty() &&
+                          member.starts_with(it_.path.origin_function + "(") && member.ends_with(")");
+        if (leave_.empty() || (!member_alone && !call) || !here_.text.ends_with(";")) return;
         const std::string text = replace_all(here_.text, member, "copy");
         if (text == here_.text) return;
+        const std::string all = fmt::format("__auto_type copy = {}; if (!copy) {} {}", member, leave_, text);
         facts_["null_copy_at"] = std::to_string(here_.line);
-        set("null_test", fmt::format("instead null_copy_at: __auto_type copy = {}; if (!copy) {} {}", member,
-                                     leave_, text));
+        set("null_test", "instead null_copy_at: " +
+                             (is_body_without_braces(lines_, here_) ? fmt::format("{{ {} }}", all) : all));
     }
 
     // The test stands best right behind the line that got the pointer.
     void null_test() {
-        if (has(facts_, "var") && !is_identifier(facts_["var"])) test_of_copy(facts_["var"]);
+        if (has(facts_, "var") && !is_identifier(facts_["var"]))
+            test_of_copy(std::string(without_casts(facts_["var"])));
+        if (has(facts_, "var") && !calls_or_changes(facts_["var"])) set("tested", facts_["var"]);
         if (!has(facts_, "var") || !is_identifier(facts_["var"])) return;
         const std::string& variable = facts_["var"];
         const std::string verdict = facts_.contains("verdict") ? facts_["verdict"] : "0";
         if (it_.path.origin >= 0) {
             const SourceLine origin = it_.history.line_of(it_.history.event(it_.path.origin));
             const std::string leave = leave_statement(it_.history, it_.path.origin, verdict);
-            if (origin.file == here_.file && origin.line < here_.line && origin.text.ends_with(";") &&
+            if (origin.file == here_.file && origin.line <= here_.line && origin.text.ends_with(";") &&
                 !leave.empty() && assigned_variable(origin.text, origin.column) == variable &&
                 !is_body_without_braces(lines_, origin)) {
                 facts_["null_test_at"] = std::to_string(origin.line);
@@ -171,71 +184,6 @@ class Advice {
             }
         }
         if (!leave_.empty()) set("null_test", fmt::format("before: if (!{}) {}", variable, leave_));
-    }
-
-    // A helper's size: what the memory in the argument before it has.
-    void size() {
-        if (it_.code.kind != Code::call || it_.reg.size() != 2 || it_.reg[1] < '2' || it_.reg[1] > '5')
-            return;
-        std::string name = facts_.contains("var") ? facts_["var"] : "";
-        const bool is_sum = name.find(" + ") != std::string::npos && !calls_or_changes(without_sizes(name));
-        if (name.empty() || is_digit(name[0]) || (!is_sum && !is_member_path(name))) return;
-        const int number = it_.reg[1] - '0';
-        const Held memory = read_held(it_.history.held_before(it_.fault, fmt::format("R{}", number - 1)));
-        const std::string_view given = call_argument(here_.text, it_.code.function, number - 1);
-        std::string_view offset_text = memory.part("off").value_or("0");
-        const std::int64_t offset = take_number(offset_text).value_or(0);
-        std::string room;
-        if (declared_as_array(lines_, given)) {
-            room = fmt::format("sizeof({})", given);
-        } else if (memory.kind == "map_value") {
-            const std::string_view map = memory.part("map").value_or("");
-            const std::size_t dot = map.find('.');
-            std::optional<std::uint64_t> end;
-            if (dot != std::string_view::npos && it_.context.lines && offset >= 0)
-                end = it_.context.lines->variable_end(map.substr(dot), static_cast<std::uint64_t>(offset));
-            std::string_view bytes = memory.part("vs").value_or("0");
-            const std::int64_t left =
-                (end ? static_cast<std::int64_t>(*end) : take_number(bytes).value_or(0)) - offset;
-            if (left > 0) room = std::to_string(left);
-        } else if (auto bytes = memory.part("sz")) {
-            std::string_view text = *bytes;
-            const std::int64_t left = take_number(text).value_or(0) - offset;
-            if (left > 0) room = std::to_string(left);
-        } else if (memory.kind == "fp" && memory.number && *memory.number < 0 && given.starts_with("&")) {
-            room = fmt::format("sizeof({})", trim(given.substr(1)));
-        }
-        if (room.empty()) return;
-        set("room", room);
-        // A member can be read anew by the compiler: one copy is tested and given.
-        const bool member = !is_identifier(name) && name.find("->") != std::string::npos &&
-                            name.find(' ') == std::string::npos;
-        std::string copy = "length";
-        while (std::any_of(lines_.begin(), lines_.end(),
-                           [&](const SourceLine& line) { return has_word(line.text, copy); }))
-            copy += "_given";
-        const std::size_t at = here_.text.find(name);
-        if ((member || is_sum) && at != std::string::npos && !leave_.empty() &&
-            !is_body_without_braces(lines_, here_))
-            set_place("copied_size",
-                      fmt::format("__u64 {} = {}; if ({} > {}) {} {}", copy, name, copy, room, leave_,
-                                  here_.text.substr(0, at) + copy + here_.text.substr(at + name.size())),
-                      here_);
-        if (is_sum) return;
-        bool leave_for_empty = !leave_.empty();
-        const Held bytes = read_held(it_.history.held_before(it_.fault, it_.reg));
-        std::string_view most = room;
-        const auto has_bytes = take_number(most);
-        if (!is_identifier(name)) leave_for_empty = false;
-        if (has_bytes && bytes.largest() && *bytes.largest() <= *has_bytes)
-            set("not_empty", fmt::format("if ({} == 0) {}", name, leave_));
-        else
-            set("not_empty", fmt::format("if ({} > {}) {} asm volatile(\"\" : \"+r\"({})); if ({} == 0) {}",
-                                         name, room, leave_, name, name, leave_));
-        if (!leave_for_empty) facts_.erase("not_empty");
-        const bool unsigned_name = declared_signedness(lines_, name) == Signedness::is_unsigned;
-        set("size_outside", unsigned_name ? fmt::format("{} > {}", name, room)
-                                          : fmt::format("{} < 0 || {} > {}", name, name, room));
     }
 
     void set_line(std::string_view name, int event) {
@@ -248,6 +196,9 @@ class Advice {
         const std::int64_t size = number_in(facts_, "size"), limit = number_in(facts_, "limit");
         const std::int64_t element = way.element_bytes;
         if (it_.code.kind == Code::call) return bound_of_argument(name, way);
+        const std::string count = fmt::format("{} >= sizeof({}) / sizeof({}[0])", name, array, array);
+        // "grid[row]": what the row has, whatever the rows behind it have.
+        if (array.ends_with("]")) return calls_or_changes(array) ? std::string() : count;
         if (!array.empty() && it_.context.lines && size <= element)
             if (const auto length = it_.context.lines->array_length(last_name(array)))
                 return fmt::format("{} >= {}", name, *length);
@@ -259,15 +210,14 @@ class Advice {
         }
         if (has(facts_, "variable_bytes"))
             return fmt::format("{} >= {}", name, number_in(facts_, "variable_bytes") / element);
-        if (declared_as_array(lines_, array))
-            return fmt::format("{} >= sizeof({}) / sizeof({}[0])", name, array, array);
-        const std::int64_t value = number_in(facts_, "value_size");
-        if (value > 0 && !it_.global && array.find("->") == std::string_view::npos &&
-            it_.first_element >= 0 && (value - it_.first_element) / element > 0)
-            return fmt::format("{} >= {}", name, (value - it_.first_element) / element);
-        if (array.find("->") != std::string_view::npos && !calls_or_changes(array))
-            return fmt::format("{} >= sizeof({}) / sizeof({}[0])", name, array, array);
-        return {};
+        if (declared_as_array(lines_, array)) return count;
+        // The last element that lies in the value as far as it is used.
+        const std::int64_t last = number_in(facts_, "value_size") - it_.first_element -
+                                  std::max<std::int64_t>(1, width_of(it_.code.width));
+        if (has(facts_, "value_size") && !it_.global && array.find("->") == std::string_view::npos &&
+            it_.first_element >= 0 && last >= element)
+            return fmt::format("{} >= {}", name, last / element + 1);
+        return array.find("->") != std::string_view::npos && !calls_or_changes(array) ? count : std::string();
     }
 
     // "line" and "at" of the argument "&line[at]" or "line + at".
@@ -290,7 +240,7 @@ class Advice {
         const auto [array, inside] = element_given();
         if (array.empty() || inside != name || !it_.context.lines) return {};
         const auto length = it_.context.lines->array_length(last_name(array));
-        if (!length || *length < *bytes) return {};
+        if (!length || *length <= *bytes) return {};
         return fmt::format("{} > {}", name, *length - *bytes);
     }
 
@@ -326,11 +276,12 @@ class Advice {
         const SourceLine* added = &line;
         // The number has a name of its own: the line that adds it.
         std::string text = line.text;
-        if (assigned_variable(line.text, line.column) == way.expression) {
+        const bool grows = line.text.starts_with(way.expression + " += ");
+        if (grows || assigned_variable(line.text, line.column) == way.expression) {
             added = nullptr;
             for (const SourceLine& each : lines_)
-                if (each.file == line.file && each.line > line.line && each.line <= here_.line &&
-                    each.text.find('+') != std::string::npos &&
+                if (each.file == line.file && (grows ? each.line != line.line : each.line > line.line) &&
+                    each.line <= here_.line && each.text.find('+') != std::string::npos &&
                     replace_all(each.text, way.expression, "?") != each.text) {
                     added = &each;
                     break;
@@ -366,9 +317,10 @@ class Advice {
             if (end != "data_end") set("other_end", end);
         } else if (!context.empty() && it_.history.event(it_.fault).frame == 0) {
             // It never asked for it.
-            set("data_end", has(facts_, "option_memory")
-                                ? context + "->optval_end"
-                                : fmt::format("(void *)(long){}->data_end", context));
+            set("data_end",
+                has(facts_, "option_memory")
+                    ? context + "->optval_end"
+                    : fmt::format("(void *)(long){}->{}", context, packet_end_field(it_.context.section)));
         }
         if (const int subtracted = packet_subtraction(it_.history, it_.fault); subtracted >= 0)
             set_line("subtracted_line", subtracted);
@@ -378,7 +330,9 @@ class Advice {
         const SourceLine origin = it_.history.line_of(it_.history.event(it_.path.origin));
         const std::string_view begin = assigned_variable(origin.text, origin.column);
         if (origin.file == here_.file && origin.line <= here_.line &&
-            origin.text.find("->data") != std::string::npos && !moves_by_variable(begin))
+            origin.text.find(fmt::format("->{}", packet_begin_field(it_.context.section))) !=
+                std::string::npos &&
+            !moves_by_variable(begin))
             set("packet_begin", begin);
         if (!has(facts_, "data_end") || !is_access(access_, here_.text)) return;
         const std::string leave = in_loop(it_.history, it_.fault) ? "break;" : leave_;
@@ -442,14 +396,30 @@ class Advice {
                   here_);
     }
 
+    // "task->pid" of "bpf_printk("%d", task->pid);": a macro has no column of its own for what it is given.
+    std::string only_member_read() const {
+        const auto var = facts_.find("var");
+        if (var == facts_.end() || !is_identifier(var->second)) return {};
+        const std::string head = var->second + "->";
+        const std::size_t at = here_.text.find(head);
+        if (at == std::string::npos || here_.text.find(head, at + 1) != std::string::npos ||
+            (at > 0 && is_word(here_.text[at - 1])))
+            return {};
+        const std::string_view member = expression_at(here_.text, static_cast<std::uint32_t>(at) + 1);
+        return is_access(member, here_.text) && member.rfind("->") == var->second.size() ? std::string(member)
+                                                                                         : std::string();
+    }
+
     void reads() {
-        if (it_.code.kind != Code::load || !is_access(access_, here_.text)) return;
+        if (it_.code.kind != Code::load) return;
+        if (changes_) set("changes", "yes");
+        const std::string read = is_access(access_, here_.text) ? access_ : only_member_read();
         const std::string_view type = type_of_width(it_.code.width);
-        if (type.empty()) return;
+        if (type.empty() || changes_ || read.empty()) return;
         for (const auto& [fact, reader] : {std::pair("user_read", "bpf_probe_read_user"),
                                            std::pair("kernel_read", "bpf_probe_read_kernel")}) {
             std::string text = here_.text;
-            for (const std::string& each : accesses_like(here_.text, access_))
+            for (const std::string& each : accesses_like(here_.text, read))
                 text = replace_all(text, each,
                                    fmt::format("({{ {} value = 0; {}(&value, sizeof(value), {}); value; }})",
                                                type, reader, address_of(each)));
@@ -491,6 +461,9 @@ class Advice {
 
 }  // namespace
 
-void add_advice(const Situation& situation, Facts& facts) { Advice(situation, facts).add(); }
+void add_advice(const Situation& situation, Facts& facts) {
+    Advice(situation, facts).add();
+    add_size_advice(situation, facts);
+}
 
 }  // namespace waggle::kernel

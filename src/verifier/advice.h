@@ -37,4 +37,7 @@ struct Situation {
 //                            loop_line_new
 void add_advice(const Situation& situation, Facts& facts);
 
+// Of a call's size: what the memory before it has, and a test of the size against that (call_repairs.cpp).
+void add_size_advice(const Situation& situation, Facts& facts);
+
 }  // namespace waggle::kernel

@@ -206,6 +206,8 @@ Held read_held(std::string_view value) {
         if (equals != std::string_view::npos)
             // "smin=smin32=0" names one bound twice.
             out.parts.emplace_back(part.substr(0, equals), part.substr(equals + 1));
+        else if (!part.empty())
+            out.parts.emplace_back(part, std::string_view{});
         at = end + 1;
     }
     return out;

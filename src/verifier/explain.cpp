@@ -60,6 +60,7 @@ Rejection Explainer::explain() {
             else if (function == "bpf_local_irq_save" && !given.empty())
                 place_release(taken, fmt::format("bpf_local_irq_restore({});", given));
             follow_to_end(taken, function);
+            set_line("taken_line", taken);
         }
     }
     say(match);
@@ -106,11 +107,16 @@ void Explainer::gather() {
     if (calls_itself(history_, fault_)) set("recursive", "yes");
     set("ctx", context_name(history_, last_));
     if (code_.kind == Code::store) set("writes", "yes");
-    set("helper", code_.function);
+    if (code_.kind == Code::call) set("helper", written_name(fault_));
     set("helper_way", text_named(words_.helper_ways, code_.function));
     if (code_.function == "bpf_copy_from_user" && !has(facts_, "sleepable_section")) {
         const SourceLine line = history_.line_of(history_.event(fault_));
         set("reader", label("reader", {}));
+        const std::string reads = replace_all(line.text, code_.function, "bpf_probe_read_user");
+        if (reads != line.text && line.line != 0) {
+            set("reader_line", reads);
+            set("reader_line_at", std::to_string(line.line));
+        }
         set("reader_code",
             fmt::format("bpf_probe_read_user({}, {}, {});", call_argument(line.text, code_.function, 1),
                         call_argument(line.text, code_.function, 2),
@@ -133,6 +139,9 @@ void Explainer::gather() {
         if (line) set(path_.lost_by.empty() ? "released_line" : "lost_line", std::to_string(line));
     }
     set_line("null_line", path_.null_event);
+    set_line("unlock_line", path_.unlock_event);
+    set_line("given_line", path_.given_event);
+    if (path_.given_event >= 0) set("given_by", written_name(path_.given_event));
     set_line("overwritten_line", path_.overwrite_event);
     if (path_.null_event >= 0) set("known_null", "yes");
     if (path_.origin_function.starts_with("bpf_iter_") && path_.origin_function.ends_with("_next") &&
@@ -173,7 +182,12 @@ void Explainer::gather_source_kind() {
                          section.starts_with("tracepoint/syscalls/sys_enter_") ||
                          section.starts_with("uprobe") || section.starts_with("uretprobe") ||
                          section.starts_with("usdt") || section.starts_with("ksyscall");
-    if (from_context && process) set("user_pointer", "yes");
+    // The registers of a system call hold what the process gave it.
+    const bool of_system_call = section.ends_with("/sys_enter") || section.ends_with("/sys_exit");
+    const bool from_registers =
+        origin.kind == Code::load &&
+        read_held(history_.held_before(path_.origin, origin.base)).kind.ends_with("ptr_pt_regs");
+    if ((from_context && process) || (from_registers && of_system_call)) set("user_pointer", "yes");
     if (from_context) set("from_context", "yes");
 }
 
@@ -187,6 +201,18 @@ void Explainer::plain_verdict() {
         return line.text.find("TC_ACT_") != std::string::npos;
     });
     if (!named) facts_["verdict"] = "0";
+}
+
+// The branches from behind the line to the end of its function, as the source writes them.
+int Explainer::branches_behind(const SourceLine& line) const {
+    int branches = 0;
+    for (const SourceLine& each : context_.lines->function_around(line)) {
+        if (each.line <= line.line) continue;
+        for (const std::string_view word :
+             {"for (", "while (", "if (", "switch (", "&&", "||", " ? ", "goto "})
+            if (each.text.find(word) != std::string::npos) ++branches;
+    }
+    return branches;
 }
 
 // "for (int i = 0; i < n; i++)" with a limit for i, where the body is short and goes one way; else empty.
@@ -207,14 +233,7 @@ std::string Explainer::limited_for(const SourceLine& line) const {
     const bool varies = is_identifier(limit) &&
                         std::any_of(limit.begin(), limit.end(), [](char c) { return c >= 'a' && c <= 'z'; });
     if (!is_identifier(counter) || !counts || !starts || !varies) return {};
-    int branches = 0;
-    for (const SourceLine& each : context_.lines->function_around(line)) {
-        if (each.line < line.line) continue;
-        for (const std::string_view word :
-             {"for (", "while (", "if (", "switch (", "&&", "||", " ? ", "goto "})
-            if (each.text.find(word) != std::string::npos && each.line != line.line) ++branches;
-    }
-    if (branches > 0) return {};
+    if (branches_behind(line) > 0) return {};
     std::string out(text);
     out.insert(second, fmt::format(" && {} < 1024", counter));
     return out;
@@ -258,7 +277,11 @@ void Explainer::bound_rounds() {
     set("packet_reach", std::to_string(number_in(facts_, "highest") + first_element_));
     const auto step = read_held(history_.held_before(moved_, moved_by_)).largest();
     constexpr std::int64_t reach = 60'000;  // below 65,535, with room for what stands in front
-    if (step && *step > 0 && *step <= reach) count_loop(std::min(most_rounds, reach / *step));
+    // Each branch of a round doubles what the verifier looks at, for as long as the pointers differ.
+    constexpr int few_branches = 4;
+    constexpr std::int64_t few_rounds = 16;
+    const std::int64_t most = branches_behind(line_of_loop()) > few_branches ? few_rounds : most_rounds;
+    if (step && *step > 0 && *step <= reach) count_loop(std::min(most, reach / *step));
 }
 
 void Explainer::gather_section() {
@@ -278,6 +301,18 @@ void Explainer::gather_section() {
         set("lookup", fmt::format("{} | grep FUNC", types));
 }
 
+// "bpf_obj_drop" of a call of bpf_obj_drop_impl(), where the source writes the macro.
+std::string Explainer::written_name(int call) const {
+    constexpr std::string_view ending = "_impl";
+    const std::string_view function = decode(history_.event(call).text).function;
+    const std::string_view macro =
+        function.substr(0, function.size() - std::min(ending.size(), function.size()));
+    const std::string text = history_.line_of(history_.event(call)).text;
+    const bool written =
+        function.ends_with(ending) && text.find(fmt::format("{}(", macro)) != std::string::npos;
+    return std::string(written ? macro : function);
+}
+
 void Explainer::set_line(std::string_view name, int event) {
     if (event < 0) return;
     const std::uint32_t line = history_.line_of(history_.event(event)).line;
@@ -293,11 +328,10 @@ std::string_view Explainer::access() const {
 // What the call gets: its map, and whether the packet stands where the context belongs.
 void Explainer::gather_arguments() {
     if (code_.kind == Code::call_local && !reg_.empty()) set("argument", std::string_view(reg_).substr(1));
-    for (const std::string_view line : log_.complaints)
-        if (const auto called =
-                match_pattern("Caller passes invalid args into func#{number:d} ('{function}')", line))
-            set("helper", called->at("function"));
-    if (code_.kind != Code::call) return;
+    if (code_.kind != Code::call) {
+        set("helper", called_function());
+        return;
+    }
     const SourceLine line = history_.line_of(history_.event(fault_));
     for (const int number : {1, 2}) {
         const Held held = read_held(history_.held_before(fault_, fmt::format("R{}", number)));

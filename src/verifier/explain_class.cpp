@@ -46,6 +46,7 @@ Match Explainer::classify() const {
 void Explainer::derive_for_class(Facts& facts) const {
     if (const auto moment = facts.find("moment"); moment != facts.end())
         if (moment->second.find("callback") != std::string::npos) facts["in_callback"] = "yes";
+    if (has(facts, "in_callback") && one_stops(caller_of_callback())) facts["one_stops"] = "yes";
     if (facts["type"] == "ctx") facts["context_access"] = "yes";
     if (facts["expected"].find("ptr_") != std::string::npos) facts["expects_object"] = "yes";
     if (const auto function = facts.find("function");
@@ -73,13 +74,24 @@ void Explainer::derive_for_class(Facts& facts) const {
     }
 }
 
+// The helper that runs the callback at fault; empty where the log does not show it.
+std::string_view Explainer::caller_of_callback() const {
+    if (fault_ < 0) return {};
+    const std::uint32_t frame = history_.event(fault_).frame;
+    int at = fault_;
+    while (at >= 0 && history_.event(at).frame >= frame) at = history_.event(at).previous;
+    return at < 0 ? std::string_view{} : decode(history_.event(at).text).function;
+}
+
 // Which call took what is not given back: instruction `alloc`.
 void Explainer::acquisition(Facts& facts) const {
     if (!facts.contains("alloc")) return;
     const int taken = history_.on_path(last_, static_cast<std::uint32_t>(number_in(facts, "alloc")));
     if (taken < 0) return;
     const std::string function(decode(history_.event(taken).text).function);
-    facts["acquired_by"] = function;
+    facts["acquired_by"] = written_name(taken);
+    if (decode(history_.event(last_).text).kind == Code::call)
+        facts["left_by"] = decode(history_.event(last_).text).function;
     if (function.starts_with("bpf_iter_") && function.ends_with("_new")) {
         facts["acquires_iterator"] = "yes";
         facts["release"] = function.substr(0, function.size() - 3) + "destroy";
@@ -88,6 +100,11 @@ void Explainer::acquisition(Facts& facts) const {
     }
     if (const auto release = text_named(words_.releases, function); !release.empty())
         facts["release"] = release;
+    // What comes out of a list or tree is a node: the object around it is given back.
+    if (function.starts_with("bpf_list_pop_") || function == "bpf_rbtree_remove") {
+        facts["release"] = "bpf_obj_drop";
+        facts["gives_node"] = "yes";
+    }
     // What an exchange gave back is of the type that the map's field has.
     const Held given = read_held(history_.held_after(taken, "R0"));
     const std::size_t type = given.kind.rfind("ptr_or_null_");
@@ -107,6 +124,7 @@ void Explainer::derive() {
     advise();
     if (has(facts_, "arg") && !has(facts_, "argument"))
         set("argument", std::to_string(number_in(facts_, "arg") + 1));
+    if (has(facts_, "type")) set("map_type", map_type_name(number_in(facts_, "type")));
     // "struct task_struct___v" is the program's own name for a version of the kernel's.
     if (has(facts_, "type")) facts_["type"] = facts_["type"].substr(0, facts_["type"].find("___"));
     const std::int64_t off = number_in(facts_, "off"), size = number_in(facts_, "size");
@@ -119,7 +137,9 @@ void Explainer::derive() {
             set("over", std::to_string(off < 0 ? -off : off + size - limit));
             // What the index counts begins where the pointer stood before it was moved.
             const std::int64_t begin = first_element_;
-            if (!global_ && size > 0 && begin >= 0 && begin < limit && (limit - begin) % size == 0)
+            // A call's size is not that of an element.
+            if (!global_ && code_.kind != Code::call && size > 0 && begin >= 0 && begin < limit &&
+                (limit - begin) % size == 0)
                 set("entries", std::to_string((limit - begin) / size));
         }
     }
@@ -198,6 +218,10 @@ void Explainer::derive_return() {
                     ? bounds->at("low")
                     : fmt::format("scalar(smin={},smax={})", bounds->at("low"), bounds->at("high"));
     facts_["held"] = history_.describe(state);
+    // What is neither "go on" nor "stop" is meant to stop.
+    const Held given = read_held(state);
+    const bool stops = given.number ? *given.number != 0 : given.smallest().value_or(0) > 0;
+    if (range && has(facts_, "one_stops") && stops) set("allowed", std::to_string(range->second));
     going_on();
     if (path_.origin < 0) return;
     // "w0 = -1" is the number 4294967295 to the verifier.
@@ -212,19 +236,29 @@ void Explainer::derive_return() {
 
 // "return skb->len;": in its place what programs of this type return to go on.
 void Explainer::going_on() {
-    if (fault_ < 0 || history_.event(fault_).frame != 0 || !has(facts_, "verdict")) return;
+    if (fault_ < 0) return;
+    // Of a callback, where one number only is right.
+    const bool callback =
+        has(facts_, "in_callback") && has(facts_, "allowed") &&
+        (facts_["range"] == facts_["allowed"] || (has(facts_, "one_stops") && facts_["allowed"] != "0"));
+    const std::uint32_t frame = history_.event(fault_).frame;
+    if (!callback && (frame != 0 || !has(facts_, "verdict"))) return;
     const auto returns = [](const SourceLine& line) {
         return line.line != 0 && line.text.starts_with("return ") &&
                line.text.find(';') + 1 == line.text.size();
     };
     SourceLine line = history_.line_of(history_.event(fault_));
     // Several returns are one to the compiler: the one that made the value is meant.
-    if (!returns(line) && path_.origin >= 0 && history_.event(path_.origin).frame == 0) {
+    if (callback && !returns(line) && !path_.steps.empty()) {
+        line = path_.steps.front().at;
+        if (returns(line)) return_at_ = line;
+    }
+    if (!returns(line) && path_.origin >= 0 && history_.event(path_.origin).frame == frame) {
         line = history_.line_of(history_.event(path_.origin));
         if (returns(line)) return_at_ = line;
     }
     if (!returns(line)) return;
-    set("return_line", fmt::format("return {};", facts_["verdict"]));
+    set("return_line", fmt::format("return {};", facts_[callback ? "allowed" : "verdict"]));
     set("return_line_at", std::to_string(line.line));
 }
 
@@ -277,7 +311,7 @@ void Explainer::derive_acquired() {
     const std::string_view variable = assigned_variable(line.text);
     facts_.erase("var");
     facts_.erase("pointee");
-    set("var", variable);
+    if (!has(facts_, "gives_node")) set("var", variable);
     const std::string function = facts_["acquired_by"];
     for (int number = 1; number <= 5; ++number)
         if (const auto argument = call_argument(line.text, function, number);
@@ -294,8 +328,9 @@ void Explainer::derive_acquired() {
 
 // "bpf_kptr_xchg(&v->task, task);": what the call gives is dropped in the same line.
 void Explainer::keep_result(const SourceLine& line, std::string_view function) {
-    if (has(facts_, "way_out") || has(facts_, "var") || has(facts_, "acquires_iterator") ||
-        has(facts_, "acquires_dynptr") || !has(facts_, "release") || !context_.lines)
+    if (has(facts_, "way_out") || has(facts_, "var") || has(facts_, "gives_node") ||
+        has(facts_, "acquires_iterator") || has(facts_, "acquires_dynptr") || !has(facts_, "release") ||
+        !context_.lines)
         return;
     const std::string_view text = line.text;
     if (!text.starts_with(function) || !text.ends_with(");")) return;
@@ -352,6 +387,7 @@ void Explainer::follow_to_end(int taken, const std::string& function) {
             {{"condition", fmt::format("{} {} {}", code.source, code.operation, code.operand)}}));
         ++branches;
     }
+    if (context_.lines) set_line("branch_line", branch_out(history_, *context_.lines, taken, last_));
     path_.steps.push_back(history_.step(taken, "acquired", {{"function", function}}));
     reg_.clear();
     fault_ = taken;

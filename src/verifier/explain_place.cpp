@@ -104,23 +104,56 @@ SourceLine Explainer::line_of_symbol() const {
     return *line;
 }
 
+namespace {
+
+// "before: CODE", "instead FACT: CODE": where the line goes stands in front of it; FACT names the line.
+struct Placed {
+    Rejection::CodePlace place = Rejection::CodePlace::unknown;
+    std::string_view line;  // the fact; empty: the line at fault
+    std::string_view code;
+};
+
+Placed read_place(std::string_view text) {
+    using Place = Rejection::CodePlace;
+    for (const auto& [word, place] : {std::pair<std::string_view, Place>("before", Place::before),
+                                      {"after", Place::after},
+                                      {"instead", Place::instead}}) {
+        const std::size_t colon = text.find(": ");
+        if (!text.starts_with(word) || colon == std::string_view::npos) continue;
+        const std::string_view between = trim(text.substr(word.size(), colon - word.size()));
+        if (between.empty() || is_identifier(between)) return {place, between, text.substr(colon + 2)};
+    }
+    return {Place::unknown, {}, text};
+}
+
+}  // namespace
+
+// The first of the texts whose names, and whose place, are known.
+std::string Explainer::first_code(std::span<const std::string_view> texts) const {
+    for (const std::string_view text : texts) {
+        const Placed placed = read_place(text);
+        if (!placed.line.empty() && !has(facts_, placed.line)) continue;
+        if (auto filled = fill(text, facts_)) return *filled;
+    }
+    return {};
+}
+
 void Explainer::say(const Match& match) {
     out_.kind = match.rejection->id;
     out_.title = match.rejection->title;
     const auto choose = [&](auto part) {
         std::string text;
         if (match.pattern) text = fill_first(match.pattern->*part.first, facts_);
-        const bool own = match.pattern && !(match.pattern->*part.first).empty();
-        if (text.empty() && !(own && part.first == &RejectionPattern::code))
-            text = fill_first(match.rejection->*part.second, facts_);
-        return text;
+        return text.empty() ? fill_first(match.rejection->*part.second, facts_) : text;
     };
     out_.what = choose(std::pair(&RejectionPattern::what, &RejectionClass::what));
     if (out_.what.empty()) out_.what = out_.kernel_says;
     out_.remedy = choose(std::pair(&RejectionPattern::remedy, &RejectionClass::remedy));
     // A remedy of its own has a line of its own or none.
-    const bool own_remedy = match.pattern && !match.pattern->remedy.empty() && match.pattern->code.empty();
-    if (!own_remedy) out_.code = choose(std::pair(&RejectionPattern::code, &RejectionClass::code));
+    const bool own_code = match.pattern && !match.pattern->code.empty();
+    const bool own_remedy = match.pattern && !match.pattern->remedy.empty();
+    if (own_code || !own_remedy)
+        out_.code = first_code(own_code ? match.pattern->code : match.rejection->code);
     place_code();
     out_.reg = reg_;
     if (fault_ >= 0) {
@@ -144,22 +177,11 @@ void Explainer::say(const Match& match) {
     finish_place();
 }
 
-// "before: CODE", "instead FACT: CODE": where the line goes stands in front of it; FACT names the line.
 void Explainer::place_code() {
-    std::string_view code = out_.code;
-    for (const auto& [word, place] :
-         {std::pair("before", Rejection::CodePlace::before), std::pair("after", Rejection::CodePlace::after),
-          std::pair("instead", Rejection::CodePlace::instead)}) {
-        if (!code.starts_with(word)) continue;
-        const std::size_t colon = code.find(": ");
-        const std::string_view between =
-            trim(code.substr(std::string_view(word).size(), colon - std::string_view(word).size()));
-        if (colon == std::string_view::npos || (!between.empty() && !is_identifier(between))) continue;
-        out_.code_place = place;
-        if (!between.empty()) out_.code_line = static_cast<std::uint32_t>(number_in(facts_, between));
-        out_.code = std::string(code.substr(colon + 2));
-        return;
-    }
+    const Placed placed = read_place(out_.code);
+    out_.code_place = placed.place;
+    if (!placed.line.empty()) out_.code_line = static_cast<std::uint32_t>(number_in(facts_, placed.line));
+    out_.code = std::string(placed.code);
 }
 
 void Explainer::finish_place() {

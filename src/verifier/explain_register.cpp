@@ -29,6 +29,9 @@ std::string Explainer::stack_argument(std::int64_t number) const {
 
 // The register of an argument that the complaint names by number.
 std::string Explainer::register_of_argument() const {
+    if (complains_of("helper access to the packet is not allowed"))
+        for (const std::string_view reg : {"R1", "R2", "R3", "R4", "R5"})
+            if (read_held(history_.held_before(fault_, reg)).is_packet()) return std::string(reg);
     for (const std::string_view line : log_.complaints) {
         const std::string_view text = line.substr(0, longest_line);
         if (auto stack = match_pattern("{rest} as arg #{arg:d}", text))
@@ -36,6 +39,9 @@ std::string Explainer::register_of_argument() const {
         // Of kernel functions counted from 0, of helpers from 1.
         if (auto helper = match_pattern("Possibly NULL pointer passed to helper arg{arg:d}", text))
             return "R" + (*helper)["arg"];
+        if (auto named = match_pattern("arg#{arg:d} is expected to be non-NULL", text);
+            named && code_.kind == Code::call_local)
+            return fmt::format("R{}", number_in(*named, "arg") + 1);
         for (const std::string_view pattern : {"Possibly NULL pointer passed to trusted arg{arg:d}",
                                                "arg#{arg:d} {rest}", "arg{arg:d} expected pointer to func"})
             if (auto named = match_pattern(pattern, text); named && code_.kind == Code::call)
@@ -135,16 +141,63 @@ std::string_view Explainer::pointer_of_element(std::string_view expression) cons
     return from_context || origin.text.find(head) != std::string::npos ? head : std::string_view{};
 }
 
+// "p" of "p = bpf_task_from_pid(1);": the statement only keeps what the call gives, so what else comes of its line
+// belongs to a later one.
+std::string_view Explainer::kept_result() const {
+    if (path_.origin < 0 || path_.variable_event < 0 || path_.origin_function.empty()) return {};
+    const SourceLine line = history_.line_of(history_.event(path_.origin));
+    const std::size_t equals = line.text.find(" = ");
+    if (equals == std::string::npos || !line.text.ends_with(");")) return {};
+    const std::string_view right = without_casts(std::string_view(line.text).substr(equals + 3));
+    const auto column = static_cast<std::uint32_t>(right.data() - line.text.data()) + 1;
+    const std::string_view call = expression_at(line.text, column);
+    return right.starts_with(written_name(path_.origin) + "(") && call.size() + 1 == right.size()
+               ? std::string_view(path_.variable)
+               : std::string_view{};
+}
+
+// "ctx->task" of "BPF_SEQ_PRINTF(seq, "%d", ctx->task->pid);", read from the context in the same line: a macro has no
+// column of its own for what it is given.
+std::string_view Explainer::field_of_context(const SourceLine& line) const {
+    if (path_.origin < 0 || !context_.lines) return {};
+    const Instruction load = decode(history_.event(path_.origin).text);
+    if (load.kind != Code::load || history_.line_of(history_.event(path_.origin)).line != line.line ||
+        read_held(history_.held_before(path_.origin, load.base)).kind != "ctx")
+        return {};
+    const std::string head = context_.lines->first_parameter(out_.program) + "->";
+    std::string_view found;
+    const std::string_view text = line.text;
+    for (std::size_t at = text.find(head); at != std::string_view::npos; at = text.find(head, at + 1)) {
+        std::size_t end = at + head.size();
+        while (end < text.size() && is_word(text[end])) ++end;
+        const std::string_view field = text.substr(at, end - at);
+        if ((at > 0 && is_word(text[at - 1])) || !text.substr(end).starts_with("->")) continue;
+        if (!found.empty() && found != field) return {};
+        found = field;
+    }
+    return found;
+}
+
+// The function that the instruction at fault calls; empty where that cannot be told.
+std::string Explainer::called_function() const {
+    if (code_.kind == Code::call) return std::string(code_.function);
+    for (const std::string_view line : log_.complaints)
+        if (const auto called =
+                match_pattern("Caller passes invalid args into func#{number:d} ('{function}')", line))
+            return called->at("function");
+    return {};
+}
+
 // What the source calls the register's value.
 void Explainer::name_register() {
     const SourceLine line = history_.line_of(history_.event(fault_));
     const std::string_view assigned = assigned_elsewhere(line);
     std::string_view variable;
-    if (code_.kind == Code::call && reg_.size() == 2 && reg_[1] >= '1' && reg_[1] <= '5') {
+    const std::string called = called_function();
+    if (!called.empty() && reg_.size() == 2 && reg_[1] >= '1' && reg_[1] <= '5') {
         set("argument", reg_.substr(1));
         constexpr std::size_t longest_name = 40;
-        const std::string_view argument =
-            without_casts(call_argument(line.text, code_.function, reg_[1] - '0'));
+        const std::string_view argument = without_casts(call_argument(line.text, called, reg_[1] - '0'));
         if (argument.starts_with("&"))
             set("pointee", base_variable(argument));
         else if (argument.size() <= longest_name)
@@ -153,15 +206,21 @@ void Explainer::name_register() {
     } else {
         // What it was assigned to says more than the expression, which can go through another pointer.
         variable = path_.steps.empty() ? std::string_view{} : assigned;
+        if (variable.empty()) variable = kept_result();
         if (variable.empty()) variable = pointer_at(line.text, line.column);
         if (variable.empty()) variable = pointer_of_element(expression_at(line.text, line.column));
+        if (variable.empty()) variable = field_of_context(line);
         if (variable.empty()) variable = used_in(expression_at(line.text, line.column));
         set("address", address_at(line.text, line.column));
     }
     set("var", variable);
     set("name", variable.empty() ? reg_ : fmt::format("{} ({})", variable, reg_));
-    set("origin", path_.origin_function.empty() ? "" : path_.origin_function + "()");
     set("origin_function", path_.origin_function);
+    if (!path_.origin_function.empty()) {
+        const bool called = decode(history_.event(path_.origin).text).kind == Code::call;
+        set("origin_name", called ? written_name(path_.origin) : path_.origin_function);
+        set("origin", facts_["origin_name"] + "()");
+    }
     if (path_.origin >= 0) {
         const LogEvent& origin = history_.event(path_.origin);
         if (path_.origin_function.empty()) set("origin", fmt::format("\"{}\"", origin.text));

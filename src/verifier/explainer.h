@@ -72,10 +72,16 @@ class Explainer {
     void plain_verdict();
     void count_loop(std::int64_t rounds);
     void bound_rounds();
+    int branches_behind(const SourceLine& line) const;
     std::string limited_for(const SourceLine& line) const;
     void gather_section();
     void set_line(std::string_view name, int event);
     std::string_view access() const;
+    std::string written_name(int call) const;
+    std::string_view caller_of_callback() const;
+    std::string called_function() const;
+    std::string_view kept_result() const;
+    std::string_view field_of_context(const SourceLine& line) const;
     void gather_arguments();
     void gather_protection();
     void describe_held(std::string_view text);
@@ -104,6 +110,7 @@ class Explainer {
     std::string release_statement() const;
     void place_release(int taken, const std::string& release);
     void say(const Match& match);
+    std::string first_code(std::span<const std::string_view> texts) const;
     void place_code();
     void finish_place();
 };

@@ -225,6 +225,15 @@ std::string_view call_argument(std::string_view line, std::string_view function,
     }
 }
 
+std::string with_argument(const std::string& text, std::string_view function, int number,
+                          std::string_view given) {
+    const std::string_view old = call_argument(text, function, number);
+    if (old.empty()) return {};
+    std::string out = text;
+    out.replace(static_cast<std::size_t>(old.data() - text.data()), old.size(), given);
+    return out;
+}
+
 namespace {
 
 // Where "[i]" begins, with a variable inside; npos: nowhere.
@@ -290,6 +299,18 @@ bool calls_or_changes(std::string_view expression) {
     for (std::size_t at = expression.find('('); at != std::string_view::npos;
          at = expression.find('(', at + 1))
         if (at > 0 && is_word(expression[at - 1])) return true;
+    return false;
+}
+
+bool binds_weaker_than_comparison(std::string_view expression) {
+    for (std::size_t at = expression.find_first_of("&|^?"); at != std::string_view::npos;
+         at = expression.find_first_of("&|^?", at + 1)) {
+        // What stands left of a binary operator is an operand: of "*(u64 *)&at" it is a cast.
+        const std::string_view left = trim(expression.substr(0, at));
+        if (!left.empty() &&
+            (is_word(left.back()) || left.back() == ']' || (left.back() == ')' && expression[at + 1] == ' ')))
+            return true;
+    }
     return false;
 }
 

@@ -21,6 +21,10 @@ std::string_view assigned_variable(std::string_view line, std::uint32_t column =
 // `function` is empty.
 std::string_view call_argument(std::string_view line, std::string_view function, int number);
 
+// `text` with argument `number` of the call of `function` written anew; empty where the line does not hold all of it.
+std::string with_argument(const std::string& text, std::string_view function, int number,
+                          std::string_view given);
+
 // "i" of "table[i]": the variable that chooses the element; empty for constants.
 std::string_view index_variable(std::string_view line);
 
@@ -56,6 +60,8 @@ bool is_identifier(std::string_view text);
 
 // Whether it calls a function or changes something, so that it cannot stand a second time.
 bool calls_or_changes(std::string_view expression);
+// "hash & 63": the operators C takes after "<" and ">=".
+bool binds_weaker_than_comparison(std::string_view expression);
 // `text` with `to` for each whole `from` that is no member of another.
 bool has_word(std::string_view text, std::string_view word);  // likewise
 std::string replace_all(std::string text, std::string_view from, const std::string& to);

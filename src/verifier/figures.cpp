@@ -40,6 +40,14 @@ bool moves_packet(std::string_view function) {
     return has_part(function, words);
 }
 
+bool goes_into_collection(std::string_view function) {
+    return function.starts_with("bpf_list_push_") || function.starts_with("bpf_rbtree_add");
+}
+
+bool one_stops(std::string_view helper) {
+    return helper == "bpf_loop" || helper == "bpf_for_each_map_elem" || helper == "bpf_user_ringbuf_drain";
+}
+
 std::string_view access_of(std::string_view helper, int argument) {
     constexpr std::array<std::string_view, 6> into_first = {"bpf_probe_read",       "bpf_copy_from_user",
                                                             "bpf_get_current_comm", "bpf_snprintf",
@@ -101,6 +109,55 @@ std::string sleepable_section(std::string_view section) {
     const std::string_view kind = section.substr(0, slash);
     if (std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) return {};
     return fmt::format("{}.s{}", kind, section.substr(slash));
+}
+
+std::string_view map_type_name(std::int64_t number) {
+    // enum bpf_map_type of include/uapi/linux/bpf.h
+    constexpr std::array<std::string_view, 35> names = {"unspec",
+                                                        "hash",
+                                                        "array",
+                                                        "prog_array",
+                                                        "perf_event_array",
+                                                        "percpu_hash",
+                                                        "percpu_array",
+                                                        "stack_trace",
+                                                        "cgroup_array",
+                                                        "lru_hash",
+                                                        "lru_percpu_hash",
+                                                        "lpm_trie",
+                                                        "array_of_maps",
+                                                        "hash_of_maps",
+                                                        "devmap",
+                                                        "sockmap",
+                                                        "cpumap",
+                                                        "xskmap",
+                                                        "sockhash",
+                                                        "cgroup_storage",
+                                                        "reuseport_sockarray",
+                                                        "percpu_cgroup_storage",
+                                                        "queue",
+                                                        "stack",
+                                                        "sk_storage",
+                                                        "devmap_hash",
+                                                        "struct_ops",
+                                                        "ringbuf",
+                                                        "inode_storage",
+                                                        "task_storage",
+                                                        "bloom_filter",
+                                                        "user_ringbuf",
+                                                        "cgrp_storage",
+                                                        "arena",
+                                                        "insn_array"};
+    const auto index = static_cast<std::size_t>(number);
+    return number > 0 && index < names.size() ? names[index] : std::string_view{};
+}
+
+std::string_view packet_begin_field(std::string_view section) {
+    return section == "sockops" ? "skb_data" : "data";
+}
+
+std::string_view packet_end_field(std::string_view section) {
+    return section == "sockops" ? "skb_data_end" : "data_end";
 }
 
 // How programs of a section say "go on".

@@ -31,10 +31,22 @@ std::optional<std::pair<std::int64_t, std::int64_t>> read_range(std::string_view
 // Whether a function's name says that it gives an object back, or moves the packet.
 bool gives_back(std::string_view function);
 bool moves_packet(std::string_view function);
+// Whether it puts the object of its second argument into a list or tree.
+bool goes_into_collection(std::string_view function);
+
+// Whether the helper runs its callback again and again, until that returns 1.
+bool one_stops(std::string_view helper);
 
 // "writes" or "reads": what the helper does with the memory given as this argument; "uses" where its name
 // does not say.
 std::string_view access_of(std::string_view helper, int argument);
+
+// What the context of such programs calls the packet's begin and end; as most do: "data" and "data_end".
+std::string_view packet_begin_field(std::string_view section);
+std::string_view packet_end_field(std::string_view section);
+
+// "stack_trace" of the number by which the kernel names a type of maps; empty for those that are newer than this list.
+std::string_view map_type_name(std::int64_t number);
 
 // Whether the first argument of the helper is the program's context.
 bool takes_context(std::string_view helper);

@@ -29,6 +29,11 @@ std::string_view find_state(const std::vector<NamedState>& states, std::string_v
     return {};
 }
 
+// What bpf_dynptr_slice() gives of a packet lies in it; other memory is held by a reference.
+bool is_slice(const Held& held) {
+    return (held.kind == "rdonly_mem" || held.kind == "mem") && !held.part("ref_obj_id");
+}
+
 }  // namespace
 
 // The first instruction of the function that the event lies in.
@@ -167,15 +172,38 @@ bool History::gives_back_this(int call, const Held& held) const {
     return !id || *id == *wanted;
 }
 
+// What a list or tree owns is the program's until the lock is let go. `calls` as in name_what_voided().
+void History::name_unlock(const Held& held, const std::vector<int>& calls, Path& path) const {
+    int given = -1, unlock = -1;
+    for (const int call : calls) {
+        const std::string_view function = decode(event(call).text).function;
+        if (function == "bpf_spin_unlock" || function == "bpf_res_spin_unlock") unlock = call;
+        if (!goes_into_collection(function)) continue;
+        const auto id = read_held(held_before(call, "R2")).part("ref_obj_id");
+        if (!id || id != held.part("ref_obj_id")) continue;
+        given = call;
+        break;
+    }
+    if (unlock < 0 || (given < 0 && !held.part("non_own_ref"))) return;
+    path.unlock_event = unlock;
+    path.given_event = given;
+    path.steps.push_back(step(unlock, "let_go", {}));
+    if (given >= 0) path.steps.push_back(step(given, "given", {}));
+}
+
 // `calls` lie between the last state that shows the object and the first that shows a number, the last one
 // first.
 void History::name_what_voided(const Held& held, const std::vector<int>& calls, Path& path) const {
     if (held.kind == "fp" || held.kind == "ctx" || held.kind == "map_ptr") return;
+    name_unlock(held, calls, path);
+    if (path.unlock_event >= 0) return;
     for (const int call : calls) {
         const LogEvent& at = event(call);
         const std::string_view function = at.called.empty() ? decode(at.text).function : at.called;
+        const bool slice = is_slice(held);
         const bool moved =
-            held.is_packet() && (moves_packet(function) || !at.called.empty() || calls.size() == 1);
+            (held.is_packet() && (moves_packet(function) || !at.called.empty() || calls.size() == 1)) ||
+            (slice && moves_packet(function));
         if (!moved && (held.is_packet() || !gives_back_this(call, held))) continue;
         (moved ? path.lost_by : path.released_by) = function;
         path.lost_event = call;
@@ -188,7 +216,8 @@ void History::name_what_voided(const Held& held, const std::vector<int>& calls, 
 // The verifier takes `name` for a number at event `index`, though the log last showed an object in it: a call
 // in between took it away, or a branch left only null of it.
 void History::find_what_voided(int index, std::string_view name, Path& path) const {
-    if (!path.lost_by.empty() || !path.released_by.empty() || path.null_event >= 0) return;
+    if (!path.lost_by.empty() || !path.released_by.empty() || path.null_event >= 0 || path.unlock_event >= 0)
+        return;
     const std::uint32_t frame = event(index).frame;
     std::vector<int> calls;
     int number_event = -1;
@@ -208,6 +237,7 @@ void History::find_what_voided(int index, std::string_view name, Path& path) con
             path.null_event = number_event;
         else
             name_what_voided(held, calls, path);
+        if (path.lost_event >= 0) path.lost_register = name;
     };
     int steps = 0;
     for (int i = index; i >= 0 && !done && steps < farthest; i = event(i).previous, ++steps) {
@@ -258,6 +288,12 @@ bool History::overwrites(int index, const Instruction& code, std::string_view sl
     const std::int64_t begin = take_number(text).value_or(0);
     const std::int64_t first = *base.number + code.offset, last = first + width_of(code.width);
     return first < begin + width && last > begin && !(first <= begin && last >= begin + width);
+}
+
+bool History::adds_pointer_to_number(int index, const Instruction& code) const {
+    const std::string_view right = held_before(index, code.source);
+    return code.operation == "+=" && read_held(held_before(index, code.dest)).is_scalar() && !right.empty() &&
+           !read_held(right).is_scalar();
 }
 
 Step History::first_step(int later, std::string_view name, std::string_view held,
@@ -370,9 +406,14 @@ History::Path History::trace(int index, std::string name, bool void_now) const {
             case Kind::arithmetic:
                 path.steps.push_back(step(i, "arithmetic", facts));
                 if (void_now) find_what_voided(i, name, path);
-                if (path.index_register.empty() && !code.source.empty()) {
-                    path.index_register = code.source;
-                    path.index_event = i;
+                if (!code.source.empty()) {
+                    // "r5 += r1" makes a pointer of the number r5 where r1 is the pointer.
+                    const bool number_left = !void_now && adds_pointer_to_number(i, code);
+                    if (path.index_register.empty()) {
+                        path.index_register = number_left ? code.dest : code.source;
+                        path.index_event = i;
+                    }
+                    if (number_left) name = code.source;
                 }
                 continue;
             case Kind::load:

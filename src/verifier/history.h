@@ -38,6 +38,9 @@ class History {
         int index_event = -1;
         std::string lost_by, released_by, clobbered_by;
         int lost_event = -1;
+        std::string lost_register;  // that held it there
+        // What a list or tree owns: the call that gave it there (-1: not between), and the end of the lock.
+        int given_event = -1, unlock_event = -1;
         int null_event = -1;       // the branch after which only null is left of it
         int overwrite_event = -1;  // wrote over a part of it while it lay on the stack
     };
@@ -68,11 +71,13 @@ class History {
 
     std::uint32_t function_begin(const LogEvent& event) const;
     void find_what_voided(int index, std::string_view name, Path& path) const;
+    void name_unlock(const Held& held, const std::vector<int>& calls, Path& path) const;
     void name_what_voided(const Held& held, const std::vector<int>& calls, Path& path) const;
     bool gives_back_this(int call, const Held& held) const;
     int branch_of_null(int index) const;
     std::string condition(const LogEvent& branch, const Instruction& code) const;
     bool overwrites(int index, const Instruction& code, std::string_view slot, std::int64_t width) const;
+    bool adds_pointer_to_number(int index, const Instruction& code) const;
     Step first_step(int later, std::string_view name, std::string_view held, std::string_view text) const;
 };
 

@@ -59,6 +59,9 @@ bool assigns_pointer(std::string_view text, std::string_view variable) {
 
 // What the source calls the number that the event's instruction makes.
 std::string name_of_number(const SourceLine& line) {
+    // "off += length;": the sum has the name that stands left.
+    const std::string_view left = std::string_view(line.text).substr(0, line.text.find(" += "));
+    if (left.size() < line.text.size() && is_identifier(left)) return std::string(left);
     const std::string_view assigned = assigned_variable(line.text, line.column);
     if (!assigned.empty() && !assigns_pointer(line.text, assigned)) return std::string(assigned);
     const std::string_view expression = expression_at(line.text, line.column);

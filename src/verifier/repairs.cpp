@@ -15,16 +15,6 @@ namespace {
 
 using Code = Instruction::Kind;
 
-// `text` with argument `number` of the call of `function` written anew; empty where the line does not hold all of it.
-std::string with_argument(const std::string& text, std::string_view function, int number,
-                          std::string_view given) {
-    const std::string_view old = call_argument(text, function, number);
-    if (old.empty()) return {};
-    std::string out = text;
-    out.replace(static_cast<std::size_t>(old.data() - text.data()), old.size(), given);
-    return out;
-}
-
 class Repairs {
   public:
     Repairs(const Situation& situation, Facts& facts) : it_(situation), facts_(facts) {
@@ -40,7 +30,6 @@ class Repairs {
         constant_text();
         exchange();
         plain_change();
-        without_flags();
         as_static();
         packet_again();
         turned_test();
@@ -214,12 +203,6 @@ class Repairs {
                 set_place("static_line", "static " + line.text, line);
     }
 
-    // A helper whose last argument has to be 0.
-    void without_flags() {
-        if (it_.code.function == "bpf_get_local_storage")
-            set_place("no_flags_line", with_argument(here_.text, it_.code.function, 2, "0"), here_);
-    }
-
     // "field = object;" of a pointer that a map keeps.
     void exchange() {
         if (it_.code.kind != Code::store || it_.code.source.empty()) return;
@@ -263,20 +246,48 @@ class Repairs {
         return found;
     }
 
-    // "ip = data + sizeof(*eth); " where the line at fault uses ip, and a line before gave it that once.
-    std::string assignment_from(std::string_view begin) const {
-        std::string found;
+    // The one statement before the fault that gives `name` its value: what stands right of "=", with the ";".
+    std::string_view given_to(std::string_view name) const {
+        std::string_view found;
         for (const SourceLine& line : lines_) {
             if (line.line >= here_.line) break;
-            const std::string_view name = assigned_variable(line.text, 0);
-            if (name.empty() || line.text.starts_with("//") || !has_word(here_.text, name)) continue;
+            if (line.text.starts_with("//") || assigned_variable(line.text, 0) != name) continue;
             const std::string_view text = line.text;
             const std::size_t equals = text.find(" = ");
             if (equals == std::string_view::npos || text.find(';') + 1 != text.size() || !found.empty())
                 return {};
-            const std::string_view given = text.substr(equals + 3);
-            if (!has_word(given, begin)) return {};
-            found = fmt::format("{} = {} ", name, given);
+            found = text.substr(equals + 3);
+        }
+        return found;
+    }
+
+    // "ip = data + sizeof(*eth); tcp = (void *)(ip + 1); " for tcp, where each got its value once.
+    std::string chain_from(std::string_view begin, std::string_view name, int depth) const {
+        const std::string_view given = given_to(name);
+        if (given.empty() || depth == 0) return {};
+        const std::string own = fmt::format("{} = {} ", name, given);
+        if (has_word(given, begin)) return own;
+        for (const SourceLine& line : lines_) {
+            const std::string_view other = assigned_variable(line.text, 0);
+            if (line.line >= here_.line || other.empty() || other == name || !has_word(given, other))
+                continue;
+            const std::string before = chain_from(begin, other, depth - 1);
+            return before.empty() ? std::string() : before + own;
+        }
+        return {};
+    }
+
+    // The same for the one variable of the line at fault that comes from `begin`.
+    std::string assignment_from(std::string_view begin) const {
+        constexpr int most_links = 4;
+        std::string found;
+        for (const SourceLine& line : lines_) {
+            const std::string_view name = assigned_variable(line.text, 0);
+            if (line.line >= here_.line || name.empty() || !has_word(here_.text, name)) continue;
+            const std::string chain = chain_from(begin, name, most_links);
+            if (chain.empty() || chain == found) continue;
+            if (!found.empty()) return {};
+            found = chain;
         }
         return found;
     }
@@ -289,8 +300,10 @@ class Repairs {
         int moved = it_.path.lost_event;
         while (moved >= 0 && it_.history.event(moved).frame != 0) moved = it_.history.event(moved).previous;
         if (moved < 0) return;
-        const Held before = read_held(it_.history.held_before(moved, it_.reg));
-        const std::string variable = fact("var");
+        const Held before = read_held(it_.history.held_before(moved, it_.path.lost_register));
+        const std::string begin = variable_of("->data"), end = variable_of("->data_end");
+        // What has no name of its own, and is the packet's begin, has that one's.
+        const std::string variable = fact("var").empty() && before.offset() == 0 ? begin : fact("var");
         const std::string context = it_.context.lines->first_parameter(it_.program);
         if (before.kind != "pkt" || before.part("id").value_or("0") != "0" || !is_identifier(variable) ||
             context.empty() || leave().empty() || lines_.empty())
@@ -300,7 +313,6 @@ class Repairs {
         const std::int64_t needed = std::max(
             range - off, it_.code.kind == Code::call ? 0 : it_.code.offset + width_of(it_.code.width));
         if (off < 0 || needed <= 0) return;
-        const std::string begin = variable_of("->data"), end = variable_of("->data_end");
         // The compiler can reach one variable's place through another: then it is not this one that is used.
         std::string derived;
         if (!has_word(here_.text, variable)) {
@@ -323,10 +335,12 @@ class Repairs {
         if (variable != begin)
             text += off > 0 ? fmt::format("{} = {} + {}; ", variable, start, off)
                             : fmt::format("{} = {}; ", variable, start);
-        else if (off != 0)
+        else if (off != 0 && derived.empty())
             return;  // the variable was moved since
         text += derived;
-        text += fmt::format("if ((void *){} + {} > {}) {}", variable, needed, limit, leave());
+        // What the line uses lies `off` behind the begin.
+        const std::int64_t reach = variable == begin ? off + needed : needed;
+        text += fmt::format("if ((void *){} + {} > {}) {}", variable, reach, limit, leave());
         set("read_again", text);
         // Right behind the call, so that it holds on all ways from there; else in front of the fault.
         const SourceLine lost = it_.history.line_of(it_.history.event(moved));
@@ -393,9 +407,26 @@ class Repairs {
         }
     }
 
+    // "__u64 copy = *at; if (copy >= 16) return 0; ring[copy] = 1;" of an index that is no variable.
+    void one_copy_of_expression(const std::string& index) {
+        if (calls_or_changes(index) || leave().empty() || fact("outside").empty() ||
+            !here_.text.ends_with(";") || is_body_without_braces(lines_, here_))
+            return;
+        const std::string used = replace_all(here_.text, index, "copy");
+        if (used == here_.text) return;
+        // As an unsigned number it is not below 0.
+        std::string outside = replace_all(fact("outside"), index, "copy");
+        if (const std::size_t upper = outside.find("|| "); upper != std::string::npos)
+            outside.erase(0, upper + 3);
+        set_place("copied_line", fmt::format("__u64 copy = {}; if ({}) {} {}", index, outside, leave(), used),
+                  here_);
+    }
+
     // "if (next < 16) ring[next] = 1;": both see one copy.
     void one_copy() {
         const std::string index = fact("index");
+        if (!fact("tested_line").empty() && !index.empty() && !is_identifier(index))
+            one_copy_of_expression(index);
         if (fact("tested_line").empty() || fact("tested_line") != fact("reread_line") ||
             !is_identifier(index))
             return;
@@ -414,7 +445,10 @@ class Repairs {
 }  // namespace
 
 void add_repairs(const Situation& situation, Facts& facts) {
-    if (situation.fault >= 0) Repairs(situation, facts).add();
+    if (situation.fault < 0) return;
+    Repairs(situation, facts).add();
+    if (situation.code.kind == Instruction::Kind::call || !situation.path.lost_by.empty())
+        add_call_repairs(situation, facts);
 }
 
 }  // namespace waggle::kernel

@@ -20,4 +20,13 @@ namespace waggle::kernel {
 // pointer anew; clamp: what makes a size fit, in front of the fault.
 void add_repairs(const Situation& situation, Facts& facts);
 
+// The call at fault, and what is done in front of it (call_repairs.cpp); likewise:
+//   map_line        the call with the map that its other argument lies in
+//   locked_line     the call between lock and unlock; lock_name: that lock
+//   no_flags_line   the call without flags
+//   loader_line     the call of the helper that copies packets for programs of this section
+//   zeroed          a variable on the stack filled, behind its declaration
+// And got_again: statements that get a slice of a packet anew, in front of the fault.
+void add_call_repairs(const Situation& situation, Facts& facts);
+
 }  // namespace waggle::kernel

@@ -64,10 +64,11 @@ std::vector<Variable> variables_of(const ElfFile& elf) {
     for (const ElfSymbol& symbol : elf.symbols()) {
         if (symbol.type != STT_OBJECT || symbol.section >= elf.sections().size()) continue;
         named[symbol.section] = true;
-        out.push_back({std::string(elf.sections()[symbol.section].name), symbol.value, symbol.size});
+        out.push_back({std::string(elf.sections()[symbol.section].name), symbol.value, symbol.size,
+                       std::string(symbol.name)});
     }
     for (std::size_t i = 0; i < named.size(); ++i)
-        if (!named[i]) out.push_back({std::string(elf.sections()[i].name), 0, elf.sections()[i].size});
+        if (!named[i]) out.push_back({std::string(elf.sections()[i].name), 0, elf.sections()[i].size, {}});
     return out;
 }
 
@@ -364,6 +365,12 @@ std::optional<std::uint64_t> SourceLines::variable_end(std::string_view section,
         if (each.section == section && offset >= each.offset && offset - each.offset < each.size)
             return each.offset + each.size;
     return std::nullopt;
+}
+
+std::string SourceLines::variable_at(std::string_view section, std::uint64_t offset) const {
+    for (const Variable& each : variables_)
+        if (each.section == section && each.offset == offset) return each.name;
+    return {};
 }
 
 std::optional<SourceLine> SourceLines::of(std::string_view program, std::uint32_t insn) const {

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "verifier/expression.h"
+#include "verifier/figures.h"
 #include "verifier/remedy.h"
 
 namespace waggle::kernel {
@@ -38,92 +39,286 @@ bool jumps_elsewhere(std::string_view text) {
     return has_word(text, "goto") || has_word(text, "break") || has_word(text, "continue");
 }
 
-// What the path came by behind its last branch.
+// "goto out;", "break;" or "continue;" of a line, as its last statement; empty: there is none.
+std::string_view jump_in(std::string_view text) {
+    for (const std::string_view word : {"goto ", "break;", "continue;"}) {
+        const std::size_t at = text.rfind(word);
+        if (at != std::string_view::npos && (at == 0 || !is_word(text[at - 1])) && text.ends_with(";") &&
+            text.find(';', at) + 1 == text.size())
+            return text.substr(at);
+    }
+    return {};
+}
+
+// The same, or the return that the line ends with.
+std::string_view way_in(std::string_view text) {
+    const std::string_view jump = jump_in(text), leaves = return_in(text);
+    return jump.empty() && text.ends_with(leaves) ? leaves : jump;
+}
+
+// A call that ends the program where it stands: nothing comes back from it, or nothing if it works.
+bool leaves_program(std::string_view function) {
+    return function == "bpf_tail_call" || function == "bpf_throw";
+}
+
+// What the path came by since the object was taken.
 struct End {
-    int branch = -1;           // the last branch since the object was taken; -1: none
-    std::uint32_t from = 0;    // the last line that the path came by before it left
-    bool null_tested = false;  // the object was tested for null on the way
+    int branch = -1;                   // the last branch; -1: none
+    std::uint32_t from = 0;            // the last line that the path came by before it left
+    bool null_tested = false;          // the object was tested for null on the way
+    bool left_block = false;           // in which the object is known, before the path's end
+    std::vector<std::uint32_t> lines;  // that it came by behind the last branch
 };
 
-End end_of_path(const History& history, int taken, int last, std::uint32_t last_line) {
-    End out;
-    const LogEvent& took = history.event(taken);
-    const SourceLine begin = history.line_of(took);
-    out.from = begin.line;
-    const auto note = [&](int index) {
-        const SourceLine line = history.line_of(history.event(index));
-        if (line.file == begin.file && line.line < last_line) out.from = std::max(out.from, line.line);
-    };
-    for (int i = history.event(last).previous, seen = 0; i > taken && seen < farthest_begin;
-         i = history.event(i).previous, ++seen) {
-        if (history.event(i).frame != took.frame) continue;
-        const Instruction code = decode(history.event(i).text);
-        if (out.branch < 0) note(i);
-        if (code.kind != Kind::branch) continue;
-        if (out.branch < 0) out.branch = i;
-        out.null_tested = out.null_tested || (code.operand == "0x0" &&
-                                              read_held(history.held_before(i, code.source)).can_be_null());
+class WayOut {
+  public:
+    WayOut(const History& history, std::vector<SourceLine> lines, int taken, int last,
+           std::string_view variable)
+        : history_(history),
+          lines_(std::move(lines)),
+          taken_(taken),
+          last_(last),
+          variable_(variable),
+          begin_(history.line_of(history.event(taken))) {
+        follow();
     }
-    return out;
+
+    std::optional<PlacedLine> with(const std::string& release) const {
+        if (end_.from < begin_.line || end_.from > lines_.back().line) return std::nullopt;
+        const bool untested = read_held(history_.held_after(taken_, "R0")).can_be_null() && !end_.null_tested;
+        if (untested && variable_.empty()) return std::nullopt;
+        const std::string test = untested ? fmt::format("if ({}) ", variable_) : std::string();
+        const std::string_view last_call = decode(history_.event(last_).text).function;
+        if (leaves_program(last_call)) return before_call(last_call == "bpf_tail_call", test, release);
+        if (const auto jump = before_jump(test + release)) return jump;
+        return end_.left_block ? std::nullopt : before_return(test + release);
+    }
+
+    int branch() const { return end_.branch; }
+
+  private:
+    const History& history_;
+    std::vector<SourceLine> lines_;  // of the function
+    int taken_, last_;
+    std::string_view variable_;
+    SourceLine begin_;
+    End end_;
+
+    const std::string& text_of(std::uint32_t number) const {
+        return lines_[number - lines_.front().line].text;
+    }
+
+    // The lines in which the object is known: from where it was taken to the bracket that ends its block.
+    std::uint32_t block_end() const {
+        int depth = 0;
+        for (std::uint32_t number = begin_.line; number < lines_.back().line; ++number) {
+            depth += depth_change(text_of(number));
+            if (depth < 0) return number;
+        }
+        return lines_.back().line;
+    }
+
+    // The events of the object's own function since it was taken, the first one first.
+    std::vector<int> events() const {
+        std::vector<int> out;
+        for (int i = history_.event(last_).previous, seen = 0; i > taken_ && seen < farthest_begin;
+             i = history_.event(i).previous, ++seen)
+            if (history_.event(i).frame == history_.event(taken_).frame) out.push_back(i);
+        std::reverse(out.begin(), out.end());
+        return out;
+    }
+
+    void follow() {
+        const std::uint32_t block = block_end();
+        end_.from = begin_.line;
+        for (const int i : events()) {
+            const SourceLine line = history_.line_of(history_.event(i));
+            // A block of its own, no function: a macro's exit belongs to the line where that begins.
+            const bool own = block < lines_.back().line && line.file == begin_.file &&
+                             line.line >= lines_.front().line && line.line <= lines_.back().line;
+            end_.left_block = own && (line.line < begin_.line || line.line > block);
+            if (end_.left_block) return;
+            const Instruction code = decode(history_.event(i).text);
+            if (code.kind == Kind::branch) {
+                end_.branch = i;
+                end_.lines.clear();
+                end_.from = begin_.line;
+                end_.null_tested =
+                    end_.null_tested ||
+                    (code.operand == "0x0" && read_held(history_.held_before(i, code.source)).can_be_null());
+            } else if (line.file == begin_.file) {
+                end_.lines.push_back(line.line);
+            }
+            if (line.file == begin_.file && line.line < lines_.back().line)
+                end_.from = std::max(end_.from, line.line);
+        }
+    }
+
+    // What is given back is still known in the line.
+    bool known_in(std::uint32_t line) const {
+        int depth = 0;
+        for (std::uint32_t number = begin_.line; number < line; ++number) {
+            depth += depth_change(text_of(number));
+            if (depth < 0) return false;
+        }
+        return true;
+    }
+
+    PlacedLine in_front_of(std::string_view statement, std::uint32_t line, const std::string& release) const {
+        std::string out = text_of(line);
+        const auto at = static_cast<std::size_t>(statement.data() - text_of(line).data());
+        out.replace(at, statement.size(), fmt::format("{{ {} {} }}", release, statement));
+        return {std::move(out), line};
+    }
+
+    // The statement that gives the object back behind a tail call: "bpf_ringbuf_submit(e, 0);".
+    bool gives_back_here(std::string_view text) const {
+        const std::size_t open = text.find('(');
+        return open != std::string_view::npos && is_identifier(text.substr(0, open)) &&
+               gives_back(text.substr(0, open)) && text.ends_with(");") &&
+               call_argument(text, text.substr(0, open), 1) == variable_;
+    }
+
+    // The way that ends in a call: given back in front of it. Behind a tail call that fails it would be given back
+    // twice, so the line leaves as the lines behind it do.
+    std::optional<PlacedLine> before_call(bool goes_on, const std::string& test, std::string release) const {
+        const SourceLine call = history_.line_of(history_.event(last_));
+        if (!call.text.ends_with(");")) return std::nullopt;
+        std::string leaving;
+        for (const SourceLine& line : lines_) {
+            if (!goes_on || line.line <= call.line || line.text.empty()) continue;
+            if (gives_back_here(line.text)) {
+                release = line.text;
+                continue;
+            }
+            leaving = return_in(line.text);
+            if (leaving != line.text) return std::nullopt;
+            leaving.insert(0, " ");
+            break;
+        }
+        return PlacedLine{fmt::format("{{ {}{} {}{} }}", test, release, call.text, leaving), call.line};
+    }
+
+    // The line of the jump that the body of the branch ends with, and the body's last line; 0: it has none.
+    std::pair<std::uint32_t, std::uint32_t> jump_of_branch(std::uint32_t branch) const {
+        if (!way_in(text_of(branch)).empty()) return {branch, branch};
+        std::uint32_t line = branch + 1;
+        if (!text_of(branch).ends_with("{"))
+            return way_in(text_of(line)).empty() ? std::pair(0u, 0u) : std::pair(line, line);
+        std::uint32_t statement = 0;
+        for (int depth = 1; line < lines_.back().line; ++line) {
+            depth += depth_change(text_of(line));
+            if (depth <= 0) break;
+            if (!text_of(line).empty()) statement = line;
+        }
+        const bool jumps = statement != 0 && way_in(text_of(statement)) == text_of(statement);
+        return jumps ? std::pair(statement, line) : std::pair(0u, 0u);
+    }
+
+    // Where the jump goes: the label's line, or the end of the loop around `line`; 0: that cannot be told.
+    std::uint32_t goal_of(std::string_view jump, std::uint32_t line) const {
+        if (jump.starts_with("return")) return lines_.back().line;
+        if (jump.starts_with("goto ")) {
+            const std::string label = fmt::format("{}:", trim(jump.substr(5, jump.size() - 6)));
+            for (std::uint32_t number = line; number <= lines_.back().line; ++number)
+                if (text_of(number) == label) return number;
+            return 0;
+        }
+        // The first bracket from there on that closes a loop which begins before.
+        for (std::uint32_t number = line + 1; number <= lines_.back().line; ++number)
+            if (text_of(number).starts_with("}") && closes_loop_around(number, line)) return number;
+        return 0;
+    }
+
+    bool closes_loop_around(std::uint32_t end, std::uint32_t line) const {
+        int depth = 0;
+        for (std::uint32_t number = end; number > lines_.front().line; --number) {
+            depth -= depth_change(text_of(number));
+            if (depth > 0) continue;
+            const std::string_view text = text_of(number);
+            return number < line &&
+                   (text.starts_with("for ") || text.starts_with("for(") || text.starts_with("while ") ||
+                    text.starts_with("while(") || text.starts_with("bpf_for"));
+        }
+        return false;
+    }
+
+    // "goto out;" behind the last branch, where the path came by none of the lines that the jump leaves out.
+    std::optional<PlacedLine> before_jump(const std::string& release) const {
+        if (end_.branch < 0) return std::nullopt;
+        const std::uint32_t branch = history_.line_of(history_.event(end_.branch)).line;
+        if (branch <= begin_.line || branch + 1 >= lines_.back().line) return std::nullopt;
+        const auto [line, body_end] = jump_of_branch(branch);
+        if (line == 0 || !known_in(line) || has_word(way_in(text_of(line)), variable_)) return std::nullopt;
+        const std::string_view jump = way_in(text_of(line));
+        const std::uint32_t goal = goal_of(jump, body_end);
+        const auto left_out = [&](std::uint32_t number) { return number > body_end && number < goal; };
+        bool code = false;
+        for (const SourceLine& each : lines_)
+            code = code || (left_out(each.line) && each.text.ends_with(";") && return_in(each.text).empty());
+        if (!code || std::any_of(end_.lines.begin(), end_.lines.end(), left_out)) return std::nullopt;
+        return in_front_of(jump, line, release);
+    }
+
+    // The first return from the last line on that the path came by; 0: a jump comes first, or there is none.
+    std::uint32_t first_return() const {
+        for (std::uint32_t number = std::max(end_.from, begin_.line + 1); number <= lines_.back().line;
+             ++number) {
+            if (!return_in(text_of(number)).empty()) return number;
+            if (jumps_elsewhere(text_of(number)) || has_word(text_of(number), "return")) return 0;
+        }
+        return 0;
+    }
+
+    // A branch with a return on both sides: the number that is returned tells which, or nothing does.
+    bool is_this_return(std::uint32_t found, std::string_view given) const {
+        std::string_view digits = given;
+        const auto literal = take_number(digits);
+        const auto held = read_held(history_.held_before(last_, "R0")).number;
+        if (literal && digits.empty() && held)
+            return static_cast<std::int32_t>(*literal) == static_cast<std::int32_t>(*held);
+        for (std::uint32_t number = found + 1; number < lines_.back().line; ++number) {
+            const std::string_view text = text_of(number);
+            if (text.empty() || text == "}" || text.starts_with("//") || text.starts_with("#")) continue;
+            return return_in(text).empty() || end_.branch < 0 ||
+                   end_.from != history_.line_of(history_.event(end_.branch)).line;
+        }
+        return true;
+    }
+
+    std::optional<PlacedLine> before_return(const std::string& release) const {
+        const std::uint32_t found = first_return();
+        if (found == 0) return std::nullopt;
+        const std::string_view leaves = return_in(text_of(found));
+        // What is given back must be known there, and the return must not read it.
+        const std::string_view given = trim(leaves.substr(6, leaves.size() - 7));
+        if (!is_this_return(found, given) || !known_in(found) || has_word(given, variable_))
+            return std::nullopt;
+        return in_front_of(leaves, found, release);
+    }
+};
+
+std::optional<WayOut> way_out_of(const History& history, const SourceLines& source, int taken, int last,
+                                 std::string_view variable) {
+    if (taken < 0 || last <= taken) return std::nullopt;
+    if (history.event(taken).frame != history.event(last).frame) return std::nullopt;
+    std::vector<SourceLine> lines = source.function_around(history.line_of(history.event(taken)));
+    if (lines.empty()) return std::nullopt;
+    return WayOut(history, std::move(lines), taken, last, variable);
 }
 
 }  // namespace
 
 std::optional<PlacedLine> way_out_with(const History& history, const SourceLines& source, int taken, int last,
                                        const std::string& release, std::string_view variable) {
-    if (taken < 0 || last <= taken || release.empty()) return std::nullopt;
-    if (history.event(taken).frame != history.event(last).frame) return std::nullopt;
-    const SourceLine begin = history.line_of(history.event(taken));
-    const std::vector<SourceLine> lines = source.function_around(begin);
-    if (lines.empty()) return std::nullopt;
-    const End end = end_of_path(history, taken, last, lines.back().line);
-    const auto text_of = [&](std::uint32_t number) -> const std::string& {
-        return lines[number - lines.front().line].text;
-    };
-    if (end.from < begin.line || end.from > lines.back().line) return std::nullopt;
-    // The first return from there on.
-    std::uint32_t found = 0;
-    for (std::uint32_t number = end.from; number <= lines.back().line && found == 0; ++number) {
-        if (number > begin.line && !return_in(text_of(number)).empty())
-            found = number;
-        else if (number > begin.line &&
-                 (jumps_elsewhere(text_of(number)) || has_word(text_of(number), "return")))
-            return std::nullopt;
-    }
-    if (found == 0) return std::nullopt;
-    const std::string_view leaves = return_in(text_of(found));
-    // A branch with a return on both sides: the number that is returned tells which, or nothing does.
-    const std::string_view given = trim(leaves.substr(6, leaves.size() - 7));
-    std::string_view digits = given;
-    const auto literal = take_number(digits);
-    const auto held = read_held(history.held_before(last, "R0")).number;
-    if (literal && digits.empty() && held &&
-        static_cast<std::int32_t>(*literal) != static_cast<std::int32_t>(*held))
-        return std::nullopt;
-    const bool exact = literal && digits.empty() && held;
-    for (std::uint32_t number = found + 1; number < lines.back().line && !exact; ++number) {
-        const std::string_view text = text_of(number);
-        if (text.empty() || text == "}" || text.starts_with("//") || text.starts_with("#")) continue;
-        if (!return_in(text).empty() && end.branch >= 0 &&
-            end.from == history.line_of(history.event(end.branch)).line)
-            return std::nullopt;
-        break;
-    }
-    // What is given back must be known there, and the return must not read it.
-    int depth = 0;
-    for (std::uint32_t number = begin.line; number < found; ++number) {
-        depth += depth_change(text_of(number));
-        if (depth < 0) return std::nullopt;
-    }
-    if (has_word(given, variable)) return std::nullopt;
-    const bool can_be_null = read_held(history.held_after(taken, "R0")).can_be_null();
-    if (can_be_null && !end.null_tested && variable.empty()) return std::nullopt;
-    const std::string call =
-        can_be_null && !end.null_tested ? fmt::format("if ({}) {}", variable, release) : release;
-    std::string out = text_of(found);
-    const auto at = static_cast<std::size_t>(leaves.data() - text_of(found).data());
-    out.replace(at, leaves.size(), fmt::format("{{ {} {} }}", call, leaves));
-    return PlacedLine{std::move(out), found};
+    if (release.empty()) return std::nullopt;
+    const auto way = way_out_of(history, source, taken, last, variable);
+    return way ? way->with(release) : std::nullopt;
+}
+
+int branch_out(const History& history, const SourceLines& source, int taken, int last) {
+    const auto way = way_out_of(history, source, taken, last, {});
+    return way ? way->branch() : -1;
 }
 
 }  // namespace waggle::kernel

@@ -22,4 +22,7 @@ struct PlacedLine {
 std::optional<PlacedLine> way_out_with(const History& history, const SourceLines& lines, int taken, int last,
                                        const std::string& release, std::string_view variable);
 
+// The last branch on that path before it left the block in which what was taken is known; -1: none.
+int branch_out(const History& history, const SourceLines& lines, int taken, int last);
+
 }  // namespace waggle::kernel

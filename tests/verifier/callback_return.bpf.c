@@ -2,6 +2,7 @@
 // kind: return_value
 // applied: sentence
 // what: The callback returns the number -1; it can return only 0 to 1
+// remedy: Return 0 to go on with the next round or 1 to stop
 /* clang-format off */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: context_out_of_bounds
 // applied: sentence
-// what: The program writes 4 bytes at offset 12 of its context
+// what: A program of section xdp cannot write ctx->ingress_ifindex (4 bytes at offset 12 of its context)
 /* clang-format off */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: core_relocation
+// applied: sentence
 // what: has no value NR_NEVER_WAS
 // remedy: bpf_core_enum_value_exists(enum zone_stat_item, NR_NEVER_WAS)
 /* clang-format off */
@@ -14,7 +15,10 @@ enum zone_stat_item { NR_NEVER_WAS = 7 };
 int value;
 SEC("tp/sched/sched_process_exec")
 int ask(void* ctx) {
-    /* fault */
-    value = bpf_core_enum_value(enum zone_stat_item, NR_NEVER_WAS);
+#ifdef APPLIED
+    if (bpf_core_enum_value_exists(enum zone_stat_item, NR_NEVER_WAS))
+#endif
+        /* fault */
+        value = bpf_core_enum_value(enum zone_stat_item, NR_NEVER_WAS);
     return 0;
 }

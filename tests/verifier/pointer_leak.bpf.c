@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: pointer_leak return_value
+// applied: sentence
 // what: address
 // without: CAP_PERFMON
 /* clang-format off */
@@ -21,7 +22,11 @@ int leak(struct __sk_buff* skb) {
     __u32 key = 7;
     __u64* count = bpf_map_lookup_elem(&counts, &key);
     if (!count) return 0;
+#ifdef APPLIED
+    *count = skb->len;
+#else
     /* fault */
     *count = (__u64)skb;
+#endif
     return 0;
 }

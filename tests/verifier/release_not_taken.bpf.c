@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: wrong_argument
+// applied: sentence
 // what: bpf_ringbuf_submit() gets a pointer into a map's value as argument 1
 /* clang-format off */
 #include <linux/bpf.h>
@@ -23,7 +24,11 @@ struct {
 SEC("raw_tp/sched_switch")
 int submit(void* ctx) {
     __u32 key = 0;
+#ifdef APPLIED
+    __u64* value = bpf_ringbuf_reserve(&ring, sizeof(*value), 0);
+#else
     __u64* value = bpf_map_lookup_elem(&counts, &key);
+#endif
     if (!value) return 0;
     /* fault */
     bpf_ringbuf_submit(value, 0);

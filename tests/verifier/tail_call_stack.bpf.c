@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: tail_call_limit
+// applied: sentence
 // what: 256 are allowed then
 /* clang-format off */
 #include <linux/bpf.h>
@@ -22,7 +23,11 @@ static __attribute__((noinline)) int jump(struct __sk_buff* skb) {
 
 SEC("tc")
 int outer(struct __sk_buff* skb) {
+#ifdef APPLIED
+    char buffer[160];
+#else
     char buffer[320];
+#endif
     bpf_skb_load_bytes(skb, 0, buffer, sizeof(buffer));
     return jump(skb) + buffer[3];
 }

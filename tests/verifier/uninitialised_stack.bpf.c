@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: uninitialised_stack
+// applied: code
 // what: never written
 // code: __builtin_memset(&key, 0, sizeof(key));
 // without: CAP_PERFMON

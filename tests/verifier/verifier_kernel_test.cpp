@@ -78,6 +78,10 @@ Result<Verdict> verify_without(const std::string& capability, const std::string&
     return *verdict;
 }
 
+Result<Verdict> verify_as(const Expectations& wanted, const std::string& path) {
+    return wanted.without.empty() ? verify_file(path) : verify_without(wanted.without, path);
+}
+
 std::vector<std::uint32_t> loaded_programs() {
     std::vector<std::uint32_t> ids;
     for (std::uint32_t id = 0; bpf_prog_get_next_id(id, &id) == 0;) ids.push_back(id);
@@ -90,8 +94,7 @@ TEST_P(Refused, gets_the_class_the_line_and_the_remedy) {
     const Expectations wanted = read_expectations(sources + GetParam() + ".bpf.c");
     ASSERT_FALSE(wanted.kinds.empty());
     const std::string path = objects + GetParam() + ".bpf.o";
-    const Result<Verdict> verdict =
-        wanted.without.empty() ? verify_file(path) : verify_without(wanted.without, path);
+    const Result<Verdict> verdict = verify_as(wanted, path);
     ASSERT_TRUE(verdict) << verdict.error().message;
     ASSERT_FALSE(verdict->object) << to_text(*verdict->object);
     ASSERT_EQ(verdict->programs.size(), 1u);
@@ -160,7 +163,7 @@ TEST_P(Applied, loads_once_the_remedy_is_applied_as_it_is_printed) {
     std::filesystem::create_directories(folder);
     const std::string object = folder + "/" + GetParam() + ".o";
     if (wanted.applied == "code") {
-        const Result<Verdict> verdict = verify_file(objects + GetParam() + ".bpf.o");
+        const Result<Verdict> verdict = verify_as(wanted, objects + GetParam() + ".bpf.o");
         ASSERT_TRUE(verdict && verdict->programs.size() == 1 && verdict->programs[0].rejection);
         const Rejection& said = *verdict->programs[0].rejection;
         ASSERT_FALSE(said.code_place == Rejection::CodePlace::unknown) << to_text(said);
@@ -172,7 +175,7 @@ TEST_P(Applied, loads_once_the_remedy_is_applied_as_it_is_printed) {
         ASSERT_EQ(wanted.applied, "sentence");
         ASSERT_EQ(compile(source, object, "-Wno-everything -DAPPLIED"), "");
     }
-    const Result<Verdict> after = verify_file(object);
+    const Result<Verdict> after = verify_as(wanted, object);
     std::filesystem::remove_all(folder);
     ASSERT_TRUE(after) << after.error().message;
     EXPECT_TRUE(after->accepted()) << (after->object                  ? to_text(*after->object)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: wrong_helper
+// applied: code
 // what: bpf_skb_load_bytes() cannot be called from a program of this type (xdp)
+// code: bpf_xdp_load_bytes(ctx, 0, bytes, sizeof(bytes));
 /* clang-format off */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

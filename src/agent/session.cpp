@@ -279,7 +279,9 @@ void Session::note_losses(std::span<const Counts> counts) {
     }
 }
 
-void Session::tell_of(const WatchedCommand& command) {
+void Session::tell_of(WatchedCommand command) {
+    facts::Procfs proc("/proc");
+    if (!command.ended) command.waiting = facts::waiting_below(proc, command.pid);
     RecordWriter<watched_command_record> writer;
     const Row row(watched_command_schema(), watched_command_row(writer, command));
     store_->table(watched_command_schema().name)->append(row);

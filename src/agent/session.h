@@ -107,8 +107,8 @@ class Session {
     // The same for the tables of one question.
     void read_baseline_of(std::span<const std::string> tables);
 
-    // What became of the command that was watched; the answer tells of it.
-    void tell_of(const WatchedCommand& command);
+    // What became of the command that was watched, and what it waits for where it still runs; the answer tells of it.
+    void tell_of(WatchedCommand command);
 
     // From now on rows are also written to `writer`, which outlives the session; the facts at once, and again
     // while run() goes on; all of it into the file once a second. The next answer() adds every fact and the

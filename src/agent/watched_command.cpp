@@ -25,10 +25,24 @@ const Schema& watched_command_schema() {
                      "The command as it was given, a space between two words."),
         WAGGLE_FIELD(watched_command_record, command, Unit::none,
                      "The same as a shell takes it, each word quoted by itself where it must be."),
+        WAGGLE_FIELD(
+            watched_command_record, waiting_pid, Unit::identifier,
+            "Where it still runs: the process that it waits for in the end, or itself; 0 where that is "
+            "not known, or runs."),
+        WAGGLE_FIELD(watched_command_record, waiting_comm, Unit::none, "The name of that process."),
+        WAGGLE_FIELD(
+            watched_command_record, waits_for, Unit::none,
+            "What that process waits for at the end of the watching, in words; empty where that is not "
+            "known."),
+        WAGGLE_FIELD(watched_command_record, waiting_lived_ns, Unit::nanoseconds,
+                     "How long that process has lived."),
+        WAGGLE_FIELD(watched_command_record, waiting_run_ns, Unit::nanoseconds,
+                     "It had a processor for less than this."),
     };
-    static constexpr Schema schema = {"watched_command",
-                                      "The command behind `--` that waggle was started with, once it ended.",
-                                      sizeof(watched_command_record), fields, false};
+    static constexpr Schema schema = {
+        "watched_command",
+        "The command behind `--` that waggle was started with, once it ended or the watching did.",
+        sizeof(watched_command_record), fields, false};
     return schema;
 }
 
@@ -44,6 +58,12 @@ Bytes watched_command_row(RecordWriter<watched_command_record>& writer, const Wa
         writer.fixed.signal = static_cast<__u32>(WTERMSIG(command.status));
     writer.text(&watched_command_record::arguments, fmt::format("{}", fmt::join(command.words, " ")));
     writer.text(&watched_command_record::command, shell_line(command.words));
+    const facts::WaitingBelow waiting = command.waiting.value_or(facts::WaitingBelow{});
+    writer.fixed.waiting_pid = waiting.pid;
+    writer.fixed.waiting_lived_ns = waiting.lived_ns;
+    writer.fixed.waiting_run_ns = waiting.run_ns;
+    writer.text(&watched_command_record::waiting_comm, waiting.comm);
+    writer.text(&watched_command_record::waits_for, waiting.words);
     return writer.finish();
 }
 

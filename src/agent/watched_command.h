@@ -2,9 +2,11 @@
 // The command that `why -- COMMAND` ran, as a row like any other: how it ended is asked by rules.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "facts/sockets/waiting_below.h"
 #include "model/record_writer.h"
 #include "model/schema.h"
 
@@ -20,6 +22,11 @@ struct watched_command_record {
     __u8 reserved[3];
     waggle_text arguments;
     waggle_text command;
+    __u64 waiting_lived_ns;
+    __u64 waiting_run_ns;
+    __u32 waiting_pid;
+    waggle_text waiting_comm;
+    waggle_text waits_for;
 };
 
 const Schema& watched_command_schema();
@@ -31,6 +38,7 @@ struct WatchedCommand {
     int status = 0;  // as waitpid gives it
     bool ended = false;
     std::vector<std::string> words;
+    std::optional<facts::WaitingBelow> waiting;  // where it still runs
 };
 
 // The bytes live until the next call on `writer`.

@@ -19,8 +19,8 @@ namespace {
 using nlohmann::json;
 using testing::HasSubstr;
 
-// The finding about the command, or null; nothing else of this busy machine is looked at.
-json asked(const std::string& topic, const std::string& command) {
+// The finding of this rule about the command, or null; nothing else of this busy machine is looked at.
+json asked(const std::string& topic, const std::string& command, const char* rule = "command_failed") {
     const auto [code, text] =
         test::outcome_of(test::waggle_command("why " + topic + " --output json -- " + command));
     EXPECT_NE(code, -1);
@@ -28,7 +28,7 @@ json asked(const std::string& topic, const std::string& command) {
     EXPECT_TRUE(answer.is_object()) << text;
     if (!answer.is_object()) return {};
     for (const json& finding : answer["findings"])
-        if (finding["rule"] == "command_failed") return finding;
+        if (finding["rule"] == rule) return finding;
     return {};
 }
 
@@ -65,6 +65,24 @@ TEST(WhyCommand, a_command_ends_by_sigpipe_as_it_does_without_waggle) {
     const json kept = asked("process", "env --ignore-signal=PIPE " + pipe);
     ASSERT_TRUE(kept.is_object());
     EXPECT_THAT(kept["what"].get<std::string>(), HasSubstr("it ended with exit code 1 after"));
+}
+
+TEST(WhyCommand, a_command_that_stands_still_is_told_with_what_it_waits_for) {
+    char folder[] = "/tmp/waggle-why-XXXXXX";
+    ASSERT_NE(::mkdtemp(folder), nullptr);
+    const std::string pipe = std::string(folder) + "/a-pipe-with-a-name";
+    ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+    const json below =
+        asked("process --for 3s", "sh -c 'timeout 5 cat " + pipe + " | sort; true'", "command_waits");
+    ASSERT_TRUE(below.is_object());
+    EXPECT_EQ(below["severity"], "note");
+    EXPECT_THAT(
+        below["what"].get<std::string>(),
+        HasSubstr("which runs below it, waited for somebody who opens the other end of the named pipe " +
+                  pipe));
+    EXPECT_TRUE(asked("process --for 3s", "sh -c 'while :; do :; done'", "command_waits").is_null());
+    ::unlink(pipe.c_str());
+    ::rmdir(folder);
 }
 
 // What waggle says of a command that cannot be started.

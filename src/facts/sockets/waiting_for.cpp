@@ -3,11 +3,14 @@
 
 #include <fmt/format.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
 #include <fcntl.h>
+#include <array>
 #include <charconv>
+#include <climits>
 #include <vector>
 
 #include "base/put.h"
@@ -33,6 +36,7 @@ enum class Call : std::uint8_t {
     file_lock,
     disk,
     signal,
+    open,
 };
 
 Call call_of(const SystemCall& call) {
@@ -93,6 +97,11 @@ Call call_of(const SystemCall& call) {
         case SYS_rt_sigsuspend:
         case SYS_rt_sigtimedwait:
             return Call::signal;
+#ifdef SYS_open
+        case SYS_open:
+#endif
+        case SYS_openat:
+            return Call::open;
     }
     return Call::unknown;
 }
@@ -127,21 +136,51 @@ std::optional<bool> epoll_has(Procfs& proc, std::uint32_t pid, std::uint64_t fd,
     return false;
 }
 
+bool read_memory(std::uint32_t pid, std::uint64_t from, void* to, std::size_t bytes) {
+    const iovec here{to, bytes};
+    const iovec there{reinterpret_cast<void*>(from), bytes};  // NOLINT(performance-no-int-to-ptr)
+    return ::process_vm_readv(static_cast<pid_t>(pid), &here, 1, &there, 1, 0) == static_cast<ssize_t>(bytes);
+}
+
 std::optional<bool> poll_has(Procfs& proc, std::uint32_t pid, const SystemCall& call, std::uint32_t inode) {
     if (call.arguments[1] == 0) return false;
     if (call.arguments[1] > most_polled) return std::nullopt;
     std::vector<pollfd> polled(call.arguments[1]);
-    const std::size_t bytes = polled.size() * sizeof(pollfd);
-    const iovec here{polled.data(), bytes};
-    void* address = reinterpret_cast<void*>(call.arguments[0]);  // NOLINT(performance-no-int-to-ptr)
-    const iovec there{address, bytes};
-    if (::process_vm_readv(static_cast<pid_t>(pid), &here, 1, &there, 1, 0) != static_cast<ssize_t>(bytes))
+    if (!read_memory(pid, call.arguments[0], polled.data(), polled.size() * sizeof(pollfd)))
         return std::nullopt;
     for (const pollfd& one : polled)
         if (one.fd >= 0 && (one.events & POLLIN) &&
             socket_of_fd(proc, pid, static_cast<std::uint64_t>(one.fd)) == inode)
             return true;
     return false;
+}
+
+// The path that a call names, a few bytes at a time: what stands behind it may not be readable.
+std::string path_in(std::uint32_t pid, std::uint64_t address) {
+    std::string path;
+    std::array<char, 16> part{};
+    while (path.size() < PATH_MAX) {
+        const std::size_t bytes = part.size() - address % part.size();  // never past the end of a page
+        if (!read_memory(pid, address, part.data(), bytes)) return {};
+        const std::string_view read(part.data(), bytes);
+        const std::size_t end = read.find('\0');
+        path += read.substr(0, end);
+        if (end != std::string_view::npos) return path;
+        address += bytes;
+    }
+    return {};
+}
+
+// Opening a named pipe waits until somebody opens its other end.
+std::string words_of_open(const Procfs& proc, std::uint32_t pid, const SystemCall& call) {
+    const bool at = call.number == SYS_openat;
+    const std::string path = path_in(pid, call.arguments[at ? 1 : 0]);
+    if (path.empty() || (path[0] != '/' && at && static_cast<int>(call.arguments[0]) != AT_FDCWD)) return {};
+    struct stat file{};
+    const std::string here =
+        fmt::format("{}/{}/{}/{}", proc.root(), pid, path[0] == '/' ? "root" : "cwd", path);
+    if (::stat(here.c_str(), &file) != 0 || !S_ISFIFO(file.st_mode)) return {};
+    return "somebody who opens the other end of the named pipe " + path;
 }
 
 std::string words_of_transfer(const std::string& link, std::string_view of_socket, std::string_view of_pipe,
@@ -177,6 +216,7 @@ Waiting waiting_of_thread(Procfs& proc, std::uint32_t pid, const SystemCall& cal
         case Call::write: {
             const std::string link = link_of_fd(proc, pid, call.arguments[0]);
             out.inode = static_cast<std::uint32_t>(inode_of_link(link, "socket"));
+            out.at_pipe = link.starts_with("pipe:");
             out.for_socket = kind == Call::read && out.inode == asked;
             out.words = kind == Call::read ? words_of_transfer(link, "data on a connection", "data in a pipe",
                                                                "data of the file")
@@ -197,6 +237,7 @@ Waiting waiting_of_thread(Procfs& proc, std::uint32_t pid, const SystemCall& cal
             break;
         case Call::child:
             out.words = "the end of a child process";
+            out.for_child = true;
             break;
         case Call::file_lock:
             out.words = "a lock on the file " + link_of_fd(proc, pid, call.arguments[0]);
@@ -207,6 +248,10 @@ Waiting waiting_of_thread(Procfs& proc, std::uint32_t pid, const SystemCall& cal
             break;
         case Call::signal:
             out.words = "a signal";
+            out.for_child = true;  // SIGCHLD, as timeout(1) does
+            break;
+        case Call::open:
+            out.words = words_of_open(proc, pid, call);
             break;
     }
     out.for_socket = false;

@@ -24,6 +24,8 @@ struct Waiting {
     // Whether a thread waits for connections or packets of the socket that was asked about; nothing where it
     // cannot be told.
     std::optional<bool> for_socket;
+    bool for_child = false;  // the end of a child process, or a signal, which can be that
+    bool at_pipe = false;    // data or room in a pipe
 };
 
 // One line of /proc/PID/syscall; pure.

@@ -33,5 +33,24 @@ TEST(Losses, a_drop_without_a_reason_elsewhere_is_one) {
     EXPECT_TRUE(is_loss(dropped("TCP_CSUM", "tcp_v4_do_rcv+0x75"), scene));
 }
 
+TEST(Losses, the_parts_of_a_packet_made_of_several_are_none) {
+    const DropScene scene;
+    EXPECT_FALSE(is_loss(dropped("NOT_SPECIFIED", "skb_release_data+0x163"), scene));
+    EXPECT_TRUE(is_loss(dropped("TCP_CSUM", "skb_release_data+0x163"), scene));
+}
+
+TEST(Losses, what_is_for_all_on_the_wire_is_none_whosever_network_it_is_for) {
+    const DropScene scene;
+    Drop drop = dropped("IP_INADDRERRORS", "ip_error+0x6a");
+    EXPECT_TRUE(is_loss(drop, scene)) << "nothing is known of its frame";
+    drop.samples.resize(2);
+    drop.samples.front().for_many = true;
+    EXPECT_TRUE(is_loss(drop, scene)) << "one was for this machine alone";
+    drop.samples.back().for_many = true;
+    EXPECT_FALSE(is_loss(drop, scene));
+    drop.direction = "forward";
+    EXPECT_TRUE(is_loss(drop, scene));
+}
+
 }  // namespace
 }  // namespace waggle::agent

@@ -320,5 +320,23 @@ TEST(FirewallMemory, tells_which_rules_are_gone_and_forgets_those_that_come_back
     EXPECT_TRUE(memory.gone().at(netns).empty());
 }
 
+TEST(FirewallMemory, a_rule_whose_quota_is_used_further_is_the_same_rule) {
+    const auto rules = [](const std::string& quota) {
+        FirewallRule rule;
+        rule.backend = "nftables";
+        rule.family = "inet", rule.table = "fw", rule.chain = "input", rule.handle = 2;
+        rule.rule = "tcp dport 80 quota over 30 kbytes drop";
+        rule.expression = R"({"expr":[{"quota":{"inv":true,)" + quota + R"("val_unit":"kbytes"}},{"drop":null}]})";
+        return std::vector{rule};
+    };
+    FirewallMemory memory;
+    memory.see(netns, rules(R"("val":30,)"));
+    memory.see(netns, rules(R"("used":240,"used_unit":"bytes","val":30,)"));
+    memory.see(netns, rules(R"("used":12,"used_unit":"kbytes","val":30,)"));
+    EXPECT_TRUE(memory.gone().at(netns).empty());
+    memory.see(netns, rules(R"("used":12,"used_unit":"kbytes","val":40,)"));
+    EXPECT_EQ(memory.gone().at(netns).size(), 1u);
+}
+
 }  // namespace
 }  // namespace waggle::facts

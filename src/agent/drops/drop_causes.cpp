@@ -87,6 +87,8 @@ constexpr DerivedColumn cause_columns[] = {
      "1: the rule drops all that goes this way, whatever else is in the packets: nothing that differs from "
      "one to "
      "another is asked."},
+    {"answers_too", number, Unit::none,
+     "1: the rule drops the answers to these packets too, which pass this machine."},
     {"leaving_chain", text, Unit::none,
      "The chain of the rule (goto, return) that led them away from one that can let them through."},
     {"leaving_handle", number, Unit::identifier, "That rule's handle, of nftables."},

@@ -295,8 +295,7 @@ DropScene DropScene::read(const DropTables& tables, std::uint64_t from_ns) {
         packet.packet.destination_type = scene.address_type(packet.netns, found->second.destination);
         const bool alike = std::any_of(samples.begin(), samples.end(), [&](const DropSample& known) {
             return known.tcp_flags == sample.tcp_flags && known.length == sample.length &&
-                   known.for_many == sample.for_many &&
-                   known.packet.place.hook == packet.place.hook &&
+                   known.for_many == sample.for_many && known.packet.place.hook == packet.place.hook &&
                    known.packet.packet.ct_state == packet.packet.ct_state &&
                    known.packet.packet.mark == packet.packet.mark && known.pid == sample.pid &&
                    known.packet.packet.tos == packet.packet.tos &&
@@ -320,7 +319,8 @@ DropScene DropScene::read(const DropTables& tables, std::uint64_t from_ns) {
             scene.connections_.insert({local, peer, peer_port});
             scene.connections_.insert({peer, local, local_port});
         }
-        scene.held_.insert({static_cast<std::uint32_t>(row.number_or_0("netns")), plain_address(socket.local_address)});
+        scene.held_.insert(
+            {static_cast<std::uint32_t>(row.number_or_0("netns")), plain_address(socket.local_address)});
         if (row.number_or_0("v6_only") && socket.local_address == "::") socket.local_address = "::only";
         scene
             .sockets_[{static_cast<std::uint32_t>(row.number_or_0("netns")), row.text("protocol"),

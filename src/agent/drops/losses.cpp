@@ -58,9 +58,9 @@ bool is_part(const Drop& drop) {
 // For all on the wire or for a group, and nobody here wants it; the network that it is for can be another's.
 bool is_for_many(const Drop& drop, const DropScene& scene) {
     const auto type = scene.address_type(drop.netns, drop.destination);
-    const bool framed = !drop.samples.empty() &&
-                        std::all_of(drop.samples.begin(), drop.samples.end(),
-                                    [](const DropSample& sample) { return sample.for_many; });
+    const bool framed =
+        !drop.samples.empty() && std::all_of(drop.samples.begin(), drop.samples.end(),
+                                             [](const DropSample& sample) { return sample.for_many; });
     return type == RTN_BROADCAST || type == RTN_MULTICAST || framed;
 }
 

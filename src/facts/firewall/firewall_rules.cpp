@@ -136,8 +136,7 @@ std::string without_used_quota(std::string expression) {
     constexpr std::string_view first = "\"used\":", last = "\"used_unit\":\"";
     for (std::size_t at = 0; (at = expression.find(first, at)) != std::string::npos;) {
         const std::size_t unit = expression.find(last, at);
-        const std::size_t end =
-            unit == std::string::npos ? unit : expression.find("\",", unit + last.size());
+        const std::size_t end = unit == std::string::npos ? unit : expression.find("\",", unit + last.size());
         if (end == std::string::npos) break;
         expression.erase(at, end + 2 - at);
     }

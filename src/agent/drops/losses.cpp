@@ -45,7 +45,11 @@ bool is_one_of(std::string_view word, const std::string_view (&list)[N]) {
 // reset; nor where it has no room for one that a SYN cookie opens.
 bool is_late_segment(const Drop& drop, const DropScene& scene) {
     const std::string function = drop.function();
-    return drop.reason == "NOT_SPECIFIED" && (function == "tcp_v4_do_rcv" || function == "tcp_v6_do_rcv") &&
+    if (drop.reason != "NOT_SPECIFIED") return false;
+    // What answers a connection of which only the port is kept (TIME_WAIT) is answered with a reset, on all kernels.
+    if (function == "tcp_v4_rcv" || function == "tcp_v6_rcv")
+        return drop.is_answer() && !scene.socket(drop.netns, drop.protocol, drop.destination, drop.port);
+    return (function == "tcp_v4_do_rcv" || function == "tcp_v6_do_rcv") &&
            !scene.accept_queue_overflowed(drop.netns);
 }
 

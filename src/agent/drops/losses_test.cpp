@@ -26,6 +26,16 @@ TEST(Losses, what_comes_for_a_connection_that_is_over_is_none_whatever_a_kernel_
     EXPECT_FALSE(is_loss(dropped("NOT_SPECIFIED", "tcp_v6_do_rcv+0x2a0"), scene));
 }
 
+TEST(Losses, an_answer_for_a_connection_of_which_only_the_port_is_kept_is_none) {
+    const DropScene scene;
+    Drop drop = dropped("NOT_SPECIFIED", "tcp_v4_rcv+0x91");
+    drop.port = 54920;
+    drop.talk.seen = drop.talk.answers = 3;
+    EXPECT_FALSE(is_loss(drop, scene));
+    drop.talk.answers = 2;
+    EXPECT_TRUE(is_loss(drop, scene)) << "one was no answer: a handshake's end for a full accept queue";
+}
+
 TEST(Losses, a_drop_without_a_reason_elsewhere_is_one) {
     const DropScene scene;
     EXPECT_TRUE(is_loss(dropped("NOT_SPECIFIED", "tcp_v4_rcv+0x81"), scene));

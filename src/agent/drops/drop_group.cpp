@@ -232,7 +232,9 @@ bool DropGroup::is_steady() const {
 
 bool DropGroup::waits_for_a_neighbour() const {
     return std::any_of(drops_.begin(), drops_.end(), [](const Drop* drop) {
-        return drop->reason == "NEIGH_FAILED" && drop->is_try() &&
+        // The kernel gives no reason for IPv6 there.
+        const bool waited = drop->reason == "NEIGH_FAILED" || drop->function() == "neigh_invalidate";
+        return waited && drop->is_try() &&
                std::min<std::size_t>(drop->talk.seconds.size(), static_cast<std::size_t>(drop->talk.tries)) >=
                    tries_of_a_neighbour;
     });

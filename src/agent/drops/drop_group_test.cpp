@@ -218,6 +218,9 @@ TEST_F(DropGroupTest, three_tries_that_waited_for_a_neighbour_are_enough) {
     EXPECT_FALSE(is_enough(group_, 60)) << "lost for something else";
     drops_.back().reason = "NEIGH_FAILED";
     EXPECT_TRUE(is_enough(group_, 60));
+    drops_.back().reason = "NOT_SPECIFIED";
+    drops_.back().location = "neigh_invalidate+0x7e";
+    EXPECT_TRUE(is_enough(group_, 60)) << "IPv6";
     talk.seconds = {0, 3};
     EXPECT_FALSE(is_enough(group_, 60)) << "two of them at one time";
     talk.seconds = {0, 3, 6};

@@ -32,9 +32,10 @@ class DropGroup {
     // The service of this machine that all of it belongs to, if it is one; and where nothing on this machine
     // shows that any of it came through, that its senders are cut off.
     void name_owner(DropCause& cause, const DropScene& scene) const;
-    bool asks_for_the_way() const;  // all goes to the ports of traceroute
-    bool has_repeated_try() const;  // the same connection was tried again
-    bool is_steady() const;         // one sender lost something second by second
+    bool asks_for_the_way() const;       // all goes to the ports of traceroute
+    bool has_repeated_try() const;       // the same connection was tried again
+    bool is_steady() const;              // one sender lost something second by second
+    bool waits_for_a_neighbour() const;  // and loses each try to connect while it is asked for
 
   private:
     void describe_talk(DropCause& cause) const;

@@ -87,6 +87,8 @@ constexpr DerivedColumn cause_columns[] = {
      "1: the rule drops all that goes this way, whatever else is in the packets: nothing that differs from "
      "one to "
      "another is asked."},
+    {"answers_too", number, Unit::none,
+     "1: the rule drops the answers to these packets too, which pass this machine."},
     {"leaving_chain", text, Unit::none,
      "The chain of the rule (goto, return) that led them away from one that can let them through."},
     {"leaving_handle", number, Unit::identifier, "That rule's handle, of nftables."},
@@ -123,7 +125,9 @@ constexpr DerivedColumn cause_columns[] = {
     {"onward_device", text, Unit::none,
      "The device by which the route to the destination leads, where they came by another."},
     {"missing_address", text, Unit::none,
-     "The address they were for, where it is of the network at the device they came by."},
+     "The address they were for, where it is of the network at the device they came by, or held_address."},
+    {"held_address", text, Unit::none,
+     "The same, where no device has it and sockets of the network namespace still do."},
     {"route", text, Unit::none, "The route that drops, or leads back."},
     {"route_kind", text, Unit::none, "blackhole, unreachable, prohibit."},
     {"routing_rule", text, Unit::none, "The rule of policy routing that drops, as ip rule takes it."},

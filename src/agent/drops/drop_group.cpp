@@ -23,6 +23,8 @@ constexpr std::size_t steady_seconds = 4;
 constexpr std::int64_t steady_tries =
     5;  // to connect; those that wait for a neighbour are lost in one moment
 constexpr double steady_per_second = 0.7;
+// The kernel asks three times, a second apart, and gives up what waits: who tries without end loses one in 3 s.
+constexpr std::size_t tries_of_a_neighbour = 3;
 
 // One value that all share, or how many there are and which has the most packets.
 template <class Value>
@@ -228,6 +230,16 @@ bool DropGroup::is_steady() const {
     });
 }
 
+bool DropGroup::waits_for_a_neighbour() const {
+    return std::any_of(drops_.begin(), drops_.end(), [](const Drop* drop) {
+        // The kernel gives no reason for IPv6 there.
+        const bool waited = drop->reason == "NEIGH_FAILED" || drop->function() == "neigh_invalidate";
+        return waited && drop->is_try() &&
+               std::min<std::size_t>(drop->talk.seconds.size(), static_cast<std::size_t>(drop->talk.tries)) >=
+                   tries_of_a_neighbour;
+    });
+}
+
 void DropGroup::name_owner(DropCause& cause, const DropScene& scene) const {
     if (is_cut_off(scene)) cause["cut_off"] = packets();
     const SocketRow* owner = nullptr;
@@ -253,6 +265,7 @@ bool is_enough(const DropGroup& group, double window_seconds) {
     const double rate = group.packets_per_second(window_seconds);
     if (group.packets() >= enough_packets && rate >= enough_per_second) return true;
     if (group.packets() >= enough_of_repeated_tries && group.has_repeated_try()) return true;
+    if (group.waits_for_a_neighbour()) return true;
     return rate >= steady_per_second && group.is_steady();
 }
 

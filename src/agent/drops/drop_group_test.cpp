@@ -211,6 +211,23 @@ TEST_F(DropGroupTest, one_packet_each_second_is_enough_after_four_seconds) {
     EXPECT_FALSE(is_enough(group_, 60)) << "one every ten seconds";
 }
 
+TEST_F(DropGroupTest, three_tries_that_waited_for_a_neighbour_are_enough) {
+    DropTalk& talk = add("192.0.2.1", "192.0.2.9", 80, 3);
+    talk.tries = talk.seen = 3;
+    talk.seconds = {0, 3, 6};
+    EXPECT_FALSE(is_enough(group_, 60)) << "lost for something else";
+    drops_.back().reason = "NEIGH_FAILED";
+    EXPECT_TRUE(is_enough(group_, 60));
+    drops_.back().reason = "NOT_SPECIFIED";
+    drops_.back().location = "neigh_invalidate+0x7e";
+    EXPECT_TRUE(is_enough(group_, 60)) << "IPv6";
+    talk.seconds = {0, 3};
+    EXPECT_FALSE(is_enough(group_, 60)) << "two of them at one time";
+    talk.seconds = {0, 3, 6};
+    talk.tries = 0;
+    EXPECT_FALSE(is_enough(group_, 60)) << "no try to connect";
+}
+
 TEST_F(DropGroupTest, a_few_packets_or_slow_ones_are_not_enough) {
     add("192.0.2.1", "192.0.2.9", 80, 9);
     EXPECT_FALSE(is_enough(group_, 60));

@@ -276,6 +276,8 @@ DropScene DropScene::read(const DropTables& tables, std::uint64_t from_ns) {
         sample.in_ifindex = static_cast<std::uint32_t>(row.number_or_0("in_ifindex"));
         sample.out_ifindex = static_cast<std::uint32_t>(row.number_or_0("out_ifindex"));
         sample.socket_filter = row.number_or_0("socket_filter") != 0;
+        const std::string link = row.text("link_type");
+        sample.for_many = link == "broadcast" || link == "multicast";
         facts::DroppedPacket& packet = sample.packet;
         packet.netns = found->second.netns;
         packet.direction = found->second.direction;
@@ -293,7 +295,7 @@ DropScene DropScene::read(const DropTables& tables, std::uint64_t from_ns) {
         packet.packet.destination_type = scene.address_type(packet.netns, found->second.destination);
         const bool alike = std::any_of(samples.begin(), samples.end(), [&](const DropSample& known) {
             return known.tcp_flags == sample.tcp_flags && known.length == sample.length &&
-                   known.packet.place.hook == packet.place.hook &&
+                   known.for_many == sample.for_many && known.packet.place.hook == packet.place.hook &&
                    known.packet.packet.ct_state == packet.packet.ct_state &&
                    known.packet.packet.mark == packet.packet.mark && known.pid == sample.pid &&
                    known.packet.packet.tos == packet.packet.tos &&
@@ -317,6 +319,8 @@ DropScene DropScene::read(const DropTables& tables, std::uint64_t from_ns) {
             scene.connections_.insert({local, peer, peer_port});
             scene.connections_.insert({peer, local, local_port});
         }
+        scene.held_.insert(
+            {static_cast<std::uint32_t>(row.number_or_0("netns")), plain_address(socket.local_address)});
         if (row.number_or_0("v6_only") && socket.local_address == "::") socket.local_address = "::only";
         scene
             .sockets_[{static_cast<std::uint32_t>(row.number_or_0("netns")), row.text("protocol"),

@@ -51,6 +51,7 @@ struct DropSample {
     std::uint32_t pid = 0;
     std::string comm;
     bool socket_filter = false;
+    bool for_many = false;  // its frame was for all on the wire, or for a group
 };
 
 // The ports that programs get for asking, where nobody set others (net.ipv4.ip_local_port_range).
@@ -144,6 +145,10 @@ class DropScene {
     // A TCP connection from one to the other stands, as far as a socket of this machine shows.
     bool is_connected(const std::string& source, const std::string& destination, std::uint16_t port) const;
 
+    // Some socket there has it as its own address, whatever the devices have.
+    bool is_held(std::uint32_t netns, const std::string& address) const {
+        return held_.contains({netns, address});
+    }
     // A listener there had no room for a connection.
     bool accept_queue_overflowed(std::uint32_t netns) const { return overflowed_.contains(netns); }
 
@@ -162,6 +167,7 @@ class DropScene {
     std::map<std::pair<std::uint32_t, unsigned>, std::vector<RoutingRule>> routing_rules_;
     std::map<std::uint32_t, std::uint32_t> namespaces_;  // each with `joined`
     std::set<std::uint32_t> overflowed_;
+    std::set<std::pair<std::uint32_t, std::string>> held_;
     std::map<PortKey, std::vector<SocketRow>> sockets_;
     std::set<std::tuple<std::string, std::string, std::uint16_t>> connections_;  // who opened it, to whom
 };

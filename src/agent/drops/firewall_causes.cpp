@@ -322,6 +322,7 @@ class FirewallJudge {
         }
         put_detour(cause, guilty);
         if (!guilty.gone && drops_all_alike(group, id)) cause["whole"] = std::int64_t{1};
+        if (!guilty.gone && drops_answers_alike(group, id)) cause["answers_too"] = std::int64_t{1};
         put_way_back(inquiry_, rule.rule, *group.drops().front(), cause);
         causes_.push_back(std::move(cause));
     }
@@ -350,6 +351,14 @@ class FirewallJudge {
         if (group.drops().size() > most) return false;
         return std::all_of(group.drops().begin(), group.drops().end(), [&](const Drop* drop) {
             return !drop->samples.empty() && verdict_->drops_all_alike(drop->samples.front().packet, id);
+        });
+    }
+
+    // Who lets packets through this machine must let the answers to them through as well.
+    bool drops_answers_alike(const DropGroup& group, const std::string& id) const {
+        return std::all_of(group.drops().begin(), group.drops().end(), [&](const Drop* drop) {
+            return drop->direction == "forward" && drop->is_try() && !drop->samples.empty() &&
+                   verdict_->drops_answers_alike(drop->samples.front().packet, id);
         });
     }
 

@@ -45,24 +45,41 @@ bool is_one_of(std::string_view word, const std::string_view (&list)[N]) {
 // reset; nor where it has no room for one that a SYN cookie opens.
 bool is_late_segment(const Drop& drop, const DropScene& scene) {
     const std::string function = drop.function();
-    return drop.reason == "NOT_SPECIFIED" && (function == "tcp_v4_do_rcv" || function == "tcp_v6_do_rcv") &&
+    if (drop.reason != "NOT_SPECIFIED") return false;
+    // What answers a connection of which only the port is kept (TIME_WAIT) is answered with a reset, on all kernels.
+    if (function == "tcp_v4_rcv" || function == "tcp_v6_rcv")
+        return drop.is_answer() && !scene.socket(drop.netns, drop.protocol, drop.destination, drop.port);
+    return (function == "tcp_v4_do_rcv" || function == "tcp_v6_do_rcv") &&
            !scene.accept_queue_overflowed(drop.netns);
+}
+
+// A packet that is made of several (GRO) gives its parts back where it is freed itself, also after a program has read
+// it; what becomes of it is told of the whole.
+bool is_part(const Drop& drop) {
+    return drop.reason == "NOT_SPECIFIED" && drop.function() == "skb_release_data";
+}
+
+// For all on the wire or for a group, and nobody here wants it; the network that it is for can be another's.
+bool is_for_many(const Drop& drop, const DropScene& scene) {
+    const auto type = scene.address_type(drop.netns, drop.destination);
+    const bool framed =
+        !drop.samples.empty() && std::all_of(drop.samples.begin(), drop.samples.end(),
+                                             [](const DropSample& sample) { return sample.for_many; });
+    return type == RTN_BROADCAST || type == RTN_MULTICAST || framed;
 }
 
 }  // namespace
 
 bool is_loss(const Drop& drop, const DropScene& scene) {
     if (is_one_of(drop.reason, told_elsewhere) || is_one_of(drop.reason, tails)) return false;
-    if (is_late_segment(drop, scene)) return false;
+    if (is_late_segment(drop, scene) || is_part(drop)) return false;
     // Pieces that waited for the rest, without a device any more: each reassembly that ends gives them up,
     // and so does a network namespace that ends.
     if (drop.reason == "FRAG_REASM_TIMEOUT" && drop.netns == 0) return false;
     const bool at_program = drop.reason == "XDP" || drop.reason == "TC_INGRESS" ||
                             drop.reason == "TC_EGRESS" || drop.function().find("xdp") != std::string::npos;
     if (drop.protocol == "none" && !at_program && !drop.reason.starts_with("QDISC")) return false;
-    // For all or for a group, and nobody here wants it.
-    const auto type = scene.address_type(drop.netns, drop.destination);
-    return !(drop.direction == "in" && (type == RTN_BROADCAST || type == RTN_MULTICAST));
+    return !(drop.direction == "in" && is_for_many(drop, scene));
 }
 
 bool is_noise(const DropGroup& group, double window_seconds) {

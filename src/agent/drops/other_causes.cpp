@@ -181,6 +181,11 @@ class OtherJudge {
         for (const char* owner : {"pid", "comm", "exe", "listens"}) cause.erase(owner);
         cause["sysctl"] = ipv6 || setting(first.netns, every) == 0 ? every : own;
         cause["sysctl_value"] = "0";
+        const auto goal = cause.find("destination");
+        if (goal != cause.end() && inquiry_.scene.is_held(first.netns, first.destination)) {
+            cause["missing_address"] = cause["held_address"] = first.destination;
+            return true;
+        }
         std::string onward;
         bool beside = true;  // on the network of that device itself, behind no router
         for (const Drop* drop : group.drops()) {
@@ -192,8 +197,8 @@ class OtherJudge {
         }
         if (onward != first.device)
             cause["onward_device"] = onward;
-        else if (const auto only = cause.find("destination"); beside && only != cause.end())
-            cause["missing_address"] = only->second;
+        else if (beside && goal != cause.end())
+            cause["missing_address"] = goal->second;
         return true;
     }
 

@@ -131,14 +131,27 @@ std::string FirewallMemory::identity(const FirewallRule& rule) {
 
 namespace {
 
+// What a quota has used stands behind it only where that is more than nothing, with a unit that grows with it.
+std::string without_used_quota(std::string expression) {
+    constexpr std::string_view first = "\"used\":", last = "\"used_unit\":\"";
+    for (std::size_t at = 0; (at = expression.find(first, at)) != std::string::npos;) {
+        const std::size_t unit = expression.find(last, at);
+        const std::size_t end = unit == std::string::npos ? unit : expression.find("\",", unit + last.size());
+        if (end == std::string::npos) break;
+        expression.erase(at, end + 2 - at);
+    }
+    return expression;
+}
+
 // The expression without what changes by itself: counts, and how long an element still lives.
-std::string lasting_part(const std::string& expression) {
+std::string lasting_part(const std::string& whole) {
     // Elements with a time-out, or added by rules, come and go; the walk takes that for possible anyhow.
-    if (expression.find("\"fleeting\"") != std::string::npos) return {};
+    if (whole.find("\"fleeting\"") != std::string::npos) return {};
+    const std::string expression = without_used_quota(whole);
     std::string kept;
     for (std::size_t i = 0; i < expression.size();) {
         bool number = false;
-        for (const std::string_view key : {"\"packets\":", "\"bytes\":", "\"expires\":", "\"used\":"})
+        for (const std::string_view key : {"\"packets\":", "\"bytes\":", "\"expires\":"})
             if (expression.compare(i, key.size(), key) == 0) {
                 i += key.size();
                 number = true;

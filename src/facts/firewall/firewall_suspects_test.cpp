@@ -304,6 +304,25 @@ TEST(FirewallVerdict, only_a_rule_that_asks_nothing_that_differs_drops_all_alike
     EXPECT_FALSE(all(":INPUT DROP [0:0]\n[0:0] -A INPUT -m length --length 61:99 -j ACCEPT\n", p, "0"));
 }
 
+TEST(FirewallVerdict, a_policy_drops_the_answers_too_where_no_rule_lets_them_through) {
+    TestPacket p = packet("tcp", "192.0.2.1", 9443);
+    p.direction = "forward";
+    p.iif = "lan", p.oif = "wan";
+    const auto answers = [&](const std::string& rules, const std::string& rule) {
+        const Table table = table_of(parse_iptables_save("ip", "*filter\n" + rules + "COMMIT\n"));
+        return FirewallVerdict(table).drops_answers_alike(p.dropped(),
+                                                          "7/iptables-legacy/ip/filter/FORWARD/" + rule);
+    };
+    EXPECT_TRUE(answers(":FORWARD DROP [0:0]\n", "0"));
+    EXPECT_TRUE(answers(":FORWARD DROP [0:0]\n[0:0] -A FORWARD -i lan -o wan -p udp -j ACCEPT\n", "0"));
+    for (const char* lets_through :
+         {"-m conntrack --ctstate ESTABLISHED", "-i wan -o lan", "-p tcp --sport 9443", "-d 192.0.2.1"})
+        EXPECT_FALSE(answers(
+            std::string(":FORWARD DROP [0:0]\n[0:0] -A FORWARD ") + lets_through + " -j ACCEPT\n", "0"))
+            << lets_through;
+    EXPECT_FALSE(answers(":FORWARD ACCEPT [0:0]\n[0:0] -A FORWARD -p tcp --dport 9443 -j DROP\n", "1"));
+}
+
 TEST(FirewallMemory, tells_which_rules_are_gone_and_forgets_those_that_come_back) {
     FirewallMemory memory;
     const auto rules = parse_iptables_save(
@@ -318,6 +337,25 @@ TEST(FirewallMemory, tells_which_rules_are_gone_and_forgets_those_that_come_back
     EXPECT_EQ(memory.gone().at(netns).begin()->second.rule, "-A INPUT -p udp -j DROP");
     memory.see(netns, rules);
     EXPECT_TRUE(memory.gone().at(netns).empty());
+}
+
+TEST(FirewallMemory, a_rule_whose_quota_is_used_further_is_the_same_rule) {
+    const auto rules = [](const std::string& quota) {
+        FirewallRule rule;
+        rule.backend = "nftables";
+        rule.family = "inet", rule.table = "fw", rule.chain = "input", rule.handle = 2;
+        rule.rule = "tcp dport 80 quota over 30 kbytes drop";
+        rule.expression =
+            R"({"expr":[{"quota":{"inv":true,)" + quota + R"("val_unit":"kbytes"}},{"drop":null}]})";
+        return std::vector{rule};
+    };
+    FirewallMemory memory;
+    memory.see(netns, rules(R"("val":30,)"));
+    memory.see(netns, rules(R"("used":240,"used_unit":"bytes","val":30,)"));
+    memory.see(netns, rules(R"("used":12,"used_unit":"kbytes","val":30,)"));
+    EXPECT_TRUE(memory.gone().at(netns).empty());
+    memory.see(netns, rules(R"("used":12,"used_unit":"kbytes","val":40,)"));
+    EXPECT_EQ(memory.gone().at(netns).size(), 1u);
 }
 
 }  // namespace

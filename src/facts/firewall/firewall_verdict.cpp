@@ -455,6 +455,20 @@ bool FirewallVerdict::drops_all_alike(const DroppedPacket& dropped, const std::s
     return suspects.size() == 1 && suspects.front().sure && suspects.front().rule_id == rule_id;
 }
 
+bool FirewallVerdict::drops_answers_alike(const DroppedPacket& dropped, const std::string& rule_id) const {
+    DroppedPacket answer = dropped;
+    FirewallPacket& packet = answer.packet;
+    std::swap(packet.source, packet.destination);
+    std::swap(packet.iif, packet.oif);
+    std::swap(packet.source_port, packet.destination_port);
+    packet.destination_port.reset();
+    packet.destination_type.reset();
+    packet.uid.reset();
+    packet.ct_state = ct_established;
+    packet.ct_reply = true;
+    return drops_all_alike(answer, rule_id);
+}
+
 bool FirewallVerdict::has_rules(std::uint32_t netns) const {
     const auto found = state_->namespaces.find(netns);
     return found != state_->namespaces.end() && !found->second.bases.empty();

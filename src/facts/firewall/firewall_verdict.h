@@ -68,6 +68,8 @@ class FirewallVerdict {
     // Whether the rule drops every packet that goes the same way between the same ports: nothing that differs
     // from packet to packet (length, flags, limits, an invalid state) is asked on the way to it.
     bool drops_all_alike(const DroppedPacket& packet, const std::string& rule_id) const;
+    // Whether it drops the answers to such packets in the same way; not known of one of which nothing is said.
+    bool drops_answers_alike(const DroppedPacket& packet, const std::string& rule_id) const;
     // Whether some table of iptables-legacy or of nftables in that namespace has a base chain at all.
     bool has_rules(std::uint32_t netns) const;
 

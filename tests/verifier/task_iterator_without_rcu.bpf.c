@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: iterator_misuse
 // applied: sentence
-// since: 6.12
+// since: 6.18
 // what: bpf_iter_task_new() must stand between bpf_rcu_read_lock() and bpf_rcu_read_unlock()
 // code: bpf_rcu_read_lock();
 /* clang-format off */

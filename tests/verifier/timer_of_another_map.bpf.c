@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // kind: invalid_map
 // applied: code
+// since: 6.12
 // what: the timer must lie in a value of the map that is given
 // code: bpf_timer_init(&session->idle, &sessions, 1);
 /* clang-format off */

@@ -196,7 +196,7 @@ class Advice {
         const std::int64_t size = number_in(facts_, "size"), limit = number_in(facts_, "limit");
         const std::int64_t element = way.element_bytes;
         if (it_.code.kind == Code::call) return bound_of_argument(name, way);
-        const std::string count = fmt::format("{} >= sizeof({}) / sizeof({}[0])", name, array, array);
+        std::string count = fmt::format("{} >= sizeof({}) / sizeof({}[0])", name, array, array);
         // "grid[row]": what the row has, whatever the rows behind it have.
         if (array.ends_with("]")) return calls_or_changes(array) ? std::string() : count;
         if (!array.empty() && it_.context.lines && size <= element)

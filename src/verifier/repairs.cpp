@@ -265,7 +265,7 @@ class Repairs {
     std::string chain_from(std::string_view begin, std::string_view name, int depth) const {
         const std::string_view given = given_to(name);
         if (given.empty() || depth == 0) return {};
-        const std::string own = fmt::format("{} = {} ", name, given);
+        std::string own = fmt::format("{} = {} ", name, given);
         if (has_word(given, begin)) return own;
         for (const SourceLine& line : lines_) {
             const std::string_view other = assigned_variable(line.text, 0);

@@ -16,14 +16,10 @@ namespace {
 
 using Code = Instruction::Kind;
 
-class Advice {
+class Advice : LineRemedies {
   public:
-    Advice(const Situation& situation, Facts& facts) : it_(situation), facts_(facts) {
-        if (it_.context.lines) lines_ = it_.context.lines->all_of(it_.program);
-        if (it_.fault >= 0) here_ = it_.history.line_of(it_.history.event(it_.fault));
-        if (it_.context.lines)
-            if (auto whole = it_.context.lines->function_around(here_); !whole.empty())
-                lines_ = std::move(whole);
+    Advice(const Situation& situation, Facts& facts) : LineRemedies(situation, facts) {
+        if (lines_.empty() && it_.context.lines) lines_ = it_.context.lines->all_of(it_.program);
         access_ = expression_at(here_.text, here_.column);
         // Of "seen[n] = 1" the left side is what is written, of "seen[n] += 1" it is what is read too.
         const bool both = is_joined_assignment(access_);
@@ -51,27 +47,13 @@ class Advice {
     }
 
   private:
-    const Situation& it_;
-    Facts& facts_;
-    std::vector<SourceLine> lines_;
-    SourceLine here_;
     std::string access_, leave_;
     bool changes_ = false;  // what is read there is written back
-
-    void set(std::string_view name, std::string_view value) {
-        if (!value.empty()) facts_[std::string(name)] = value;
-    }
 
     // "char first[4]" declares, it writes nothing.
     static bool declared_before(std::string_view text) {
         const std::size_t blank = text.rfind(' ');
         return blank != std::string_view::npos && text.find('[') > blank;
-    }
-
-    void set_place(std::string_view name, std::string_view text, const SourceLine& at) {
-        if (text.empty() || at.line == 0 || at.file != here_.file) return;
-        set(name, text);
-        set(std::string(name) + "_at", std::to_string(at.line));
     }
 
     // "u->emitted" and "kind" of "u->emitted[kind]" and of "u->emitted[kind].count".
@@ -141,12 +123,8 @@ class Advice {
 
     // "ports[bpf_ntohs(udp->dest)]++;": what the call gives is tested and used as one copy.
     void copied_index(const std::string& inside, const std::string& outside) {
-        const std::string text = replace_all(here_.text, inside, "copy");
-        if (outside.empty() || leave_.empty() || text == here_.text || !here_.text.ends_with(";") ||
-            is_body_without_braces(lines_, here_) || inside.find_first_of("=;") != std::string::npos)
-            return;
-        set_place("copied_index",
-                  fmt::format("__u64 copy = {}; if ({}) {} {}", inside, outside, leave_, text), here_);
+        if (inside.find_first_of("=;") == std::string::npos)
+            set_place("copied_index", with_one_copy(inside, outside), here_);
     }
 
     // "skb->sk": each time it is read it can be null again; one copy is tested and used.
@@ -423,7 +401,7 @@ class Advice {
                 text = replace_all(text, each,
                                    fmt::format("({{ {} value = 0; {}(&value, sizeof(value), {}); value; }})",
                                                type, reader, address_of(each)));
-            if (text != here_.text) set_place(fact, text, here_);
+            set_place(fact, text, here_);
         }
     }
 
@@ -432,22 +410,13 @@ class Advice {
             it_.context.lines ? it_.context.lines->first_parameter(it_.program) : std::string();
         set("context_name", context);
         const bool first = it_.reg == "R1" || has(facts_, "packet_for_context");
-        if (it_.code.kind == Code::call && first && !context.empty()) {
-            const std::string given(call_argument(here_.text, it_.code.function, 1));
-            const std::size_t call = here_.text.find(it_.code.function);
-            if (!given.empty() && call != std::string::npos) {
-                const std::size_t at = here_.text.find(given, call + it_.code.function.size());
-                if (at != std::string::npos)
-                    set_place("context_line",
-                              here_.text.substr(0, at) + context + here_.text.substr(at + given.size()),
-                              here_);
-            }
-        }
+        if (it_.code.kind == Code::call && first && !context.empty())
+            set_place("context_line", with_argument(here_.text, it_.code.function, 1, context), here_);
         if (it_.path.origin >= 0) {
             const SourceLine origin = it_.history.line_of(it_.history.event(it_.path.origin));
             const std::string typed =
                 replace_all(origin.text, "bpf_get_current_task()", "bpf_get_current_task_btf()");
-            if (typed != origin.text) set_place("task_line", typed, origin);
+            set_place("task_line", typed, origin);
         }
         const std::string called(it_.history.event(it_.fault).called);
         std::string function = called;
@@ -460,6 +429,34 @@ class Advice {
 };
 
 }  // namespace
+
+LineRemedies::LineRemedies(const Situation& situation, Facts& facts) : it_(situation), facts_(facts) {
+    if (it_.fault >= 0) here_ = it_.history.line_of(it_.history.event(it_.fault));
+    if (it_.context.lines) lines_ = it_.context.lines->function_around(here_);
+}
+
+std::string LineRemedies::fact(std::string_view name) const {
+    const auto found = facts_.find(name);
+    return found == facts_.end() ? std::string() : found->second;
+}
+
+void LineRemedies::set(std::string_view name, std::string_view value) {
+    if (!value.empty()) facts_[std::string(name)] = value;
+}
+
+void LineRemedies::set_place(std::string_view name, std::string_view text, const SourceLine& at) {
+    if (text.empty() || at.line == 0 || at.file != here_.file || text == at.text) return;
+    set(name, text);
+    set(std::string(name) + "_at", std::to_string(at.line));
+}
+
+std::string LineRemedies::with_one_copy(const std::string& expression, std::string_view outside) const {
+    const std::string used = replace_all(here_.text, expression, "copy");
+    if (outside.empty() || leave().empty() || used == here_.text || !here_.text.ends_with(";") ||
+        is_body_without_braces(lines_, here_))
+        return {};
+    return fmt::format("__u64 copy = {}; if ({}) {} {}", expression, outside, leave(), used);
+}
 
 void add_advice(const Situation& situation, Facts& facts) {
     Advice(situation, facts).add();

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "verifier/code.h"
 #include "verifier/history.h"
@@ -25,6 +26,28 @@ struct Situation {
     std::string_view moved_by{};     // the register that was added
     std::int64_t first_element = 0;  // where in its object the pointer stands without what varies
     bool global = false;             // it points to a global variable
+};
+
+// What remedies that are lines of the program share: the line at fault, its function, and how a line is put among the
+// facts.
+class LineRemedies {
+  public:
+    LineRemedies(const Situation& situation, Facts& facts);
+
+  protected:
+    std::string fact(std::string_view name) const;
+    void set(std::string_view name, std::string_view value);  // unless it is empty
+    // A line in place of `at`, or beside it, with NAME_at; unless it is empty, the same, or in another file.
+    void set_place(std::string_view name, std::string_view text, const SourceLine& at);
+    std::string leave() const { return fact("leave"); }
+    // "__u64 copy = *at; if (copy >= 16) return 0; ring[copy] = 1;" of the line at fault with "*at", tested by `outside`;
+    // empty where the line cannot be written so.
+    std::string with_one_copy(const std::string& expression, std::string_view outside) const;
+
+    const Situation& it_;
+    Facts& facts_;
+    std::vector<SourceLine> lines_;  // of the whole function; none: the source is not there
+    SourceLine here_;
 };
 
 // Adds what the situation gives. A name stands among the facts only where it is certain:

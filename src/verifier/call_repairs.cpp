@@ -29,13 +29,10 @@ std::int64_t number_of(std::optional<std::string_view> text) {
     return take_number(digits).value_or(0);
 }
 
-class SizeAdvice {
+class SizeAdvice : LineRemedies {
   public:
-    SizeAdvice(const Situation& situation, Facts& facts) : it_(situation), facts_(facts) {
-        here_ = it_.history.line_of(it_.history.event(it_.fault));
-        if (it_.context.lines) lines_ = it_.context.lines->function_around(here_);
+    SizeAdvice(const Situation& situation, Facts& facts) : LineRemedies(situation, facts) {
         if (lines_.empty() && it_.context.lines) lines_ = it_.context.lines->all_of(it_.program);
-        if (has(facts_, "leave")) leave_ = facts_["leave"];
         const int named = it_.reg[1] - '0';
         at_fault_ = read_held(it_.history.held_before(it_.fault, it_.reg)).is_scalar();
         number_ = at_fault_ ? named : named + 1;
@@ -78,11 +75,7 @@ class SizeAdvice {
     }
 
   private:
-    const Situation& it_;
-    Facts& facts_;
-    std::vector<SourceLine> lines_;
-    SourceLine here_;
-    std::string name_, leave_, room_;
+    std::string name_, room_;
     int number_ = 0;        // of the argument that is the size
     bool at_fault_ = true;  // it is what the kernel complains of; else it is the memory in front of it
     bool is_sum_ = false;
@@ -100,13 +93,11 @@ class SizeAdvice {
     }
 
     // The line at fault behind a test that leaves where it is true; it gets `given` for the size.
-    void set_line(const std::string& fact, const std::string& copy, const std::string& outside,
+    void set_line(std::string_view name, const std::string& copy, const std::string& outside,
                   const std::string& given) {
         const std::string call = with_argument(here_.text, it_.code.function, number_, given);
-        if (call.empty() || leave_.empty() || here_.line == 0 || is_body_without_braces(lines_, here_))
-            return;
-        facts_[fact] = fmt::format("{} if ({}) {} {}", copy, outside, leave_, call);
-        facts_[fact + "_at"] = std::to_string(here_.line);
+        if (!call.empty() && !leave().empty() && !is_body_without_braces(lines_, here_))
+            set_place(name, fmt::format("{} if ({}) {} {}", copy, outside, leave(), call), here_);
     }
 
     // The bytes that the memory has, as the source can write them; empty where that cannot be told.
@@ -149,8 +140,8 @@ class SizeAdvice {
         std::string_view most = room_;
         const auto has_bytes = take_number(most);
         if (has_bytes && bytes.largest() && *bytes.largest() <= *has_bytes && as_it_was_read() &&
-            is_identifier(name_) && !leave_.empty())
-            facts_["not_empty"] = fmt::format("if ({} == 0) {}", name_, leave_);
+            is_identifier(name_) && !leave().empty())
+            set("not_empty", fmt::format("if ({} == 0) {}", name_, leave()));
         else
             set_last_byte();
     }
@@ -164,12 +155,9 @@ class SizeAdvice {
     }
 };
 
-class CallRepairs {
+class CallRepairs : LineRemedies {
   public:
-    CallRepairs(const Situation& situation, Facts& facts) : it_(situation), facts_(facts) {
-        here_ = it_.history.line_of(it_.history.event(it_.fault));
-        if (it_.context.lines) lines_ = it_.context.lines->function_around(here_);
-    }
+    using LineRemedies::LineRemedies;
 
     void add() {
         got_again();
@@ -182,30 +170,10 @@ class CallRepairs {
     }
 
   private:
-    const Situation& it_;
-    Facts& facts_;
-    std::vector<SourceLine> lines_;  // of the whole function; none: the source is not there
-    SourceLine here_;
-
-    std::string fact(std::string_view name) const {
-        const auto found = facts_.find(name);
-        return found == facts_.end() ? std::string() : found->second;
-    }
-
-    void set(std::string_view name, std::string_view value) {
-        if (!value.empty()) facts_[std::string(name)] = value;
-    }
-
-    void set_place(std::string_view name, std::string_view text, const SourceLine& at) {
-        if (text.empty() || at.line == 0 || at.file != here_.file || text == at.text) return;
-        set(name, text);
-        set(std::string(name) + "_at", std::to_string(at.line));
-    }
-
     // "eth = bpf_dynptr_slice(&packet, 0, &copy, sizeof(copy)); if (!eth) return 0;" of a slice that is void.
     void got_again() {
         if (it_.path.lost_by.empty() || !it_.path.origin_function.starts_with("bpf_dynptr_slice") ||
-            fact("leave").empty())
+            leave().empty())
             return;
         const SourceLine line = it_.history.line_of(it_.history.event(it_.path.origin));
         const std::string variable = fact("var");
@@ -213,8 +181,7 @@ class CallRepairs {
         if (!is_identifier(variable) || call == std::string::npos || !line.text.ends_with(");") ||
             assigned_variable(line.text, line.column) != variable)
             return;
-        set("got_again",
-            fmt::format("{0} = {1} if (!{0}) {2}", variable, line.text.substr(call), fact("leave")));
+        set("got_again", fmt::format("{0} = {1} if (!{0}) {2}", variable, line.text.substr(call), leave()));
     }
 
     // bpf_timer_init() and its kin: the map that the value with the timer came from.

@@ -307,8 +307,8 @@ bool binds_weaker_than_comparison(std::string_view expression) {
          at = expression.find_first_of("&|^?", at + 1)) {
         // What stands left of a binary operator is an operand: of "*(u64 *)&at" it is a cast.
         const std::string_view left = trim(expression.substr(0, at));
-        if (!left.empty() &&
-            (is_word(left.back()) || left.back() == ']' || (left.back() == ')' && expression[at + 1] == ' ')))
+        if (!left.empty() && (is_word(left.back()) || left.back() == ']' ||
+                              (left.back() == ')' && expression.substr(at + 1).starts_with(' '))))
             return true;
     }
     return false;

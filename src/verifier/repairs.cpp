@@ -15,12 +15,9 @@ namespace {
 
 using Code = Instruction::Kind;
 
-class Repairs {
+class Repairs : LineRemedies {
   public:
-    Repairs(const Situation& situation, Facts& facts) : it_(situation), facts_(facts) {
-        here_ = it_.history.line_of(it_.history.event(it_.fault));
-        if (it_.context.lines) lines_ = it_.context.lines->function_around(here_);
-    }
+    using LineRemedies::LineRemedies;
 
     void add() {
         buffer();
@@ -38,28 +35,6 @@ class Repairs {
     }
 
   private:
-    const Situation& it_;
-    Facts& facts_;
-    std::vector<SourceLine> lines_;  // of the whole function; none: the source is not there
-    SourceLine here_;
-
-    std::string fact(std::string_view name) const {
-        const auto found = facts_.find(name);
-        return found == facts_.end() ? std::string() : found->second;
-    }
-
-    void set(std::string_view name, std::string_view value) {
-        if (!value.empty()) facts_[std::string(name)] = value;
-    }
-
-    void set_place(std::string_view name, std::string_view text, const SourceLine& at) {
-        if (text.empty() || at.line == 0 || at.file != here_.file || text == at.text) return;
-        set(name, text);
-        set(std::string(name) + "_at", std::to_string(at.line));
-    }
-
-    std::string leave() const { return fact("leave"); }
-
     const SourceLine* line_numbered(std::uint32_t number) const {
         for (const SourceLine& line : lines_)
             if (line.line == number) return &line;
@@ -409,17 +384,12 @@ class Repairs {
 
     // "__u64 copy = *at; if (copy >= 16) return 0; ring[copy] = 1;" of an index that is no variable.
     void one_copy_of_expression(const std::string& index) {
-        if (calls_or_changes(index) || leave().empty() || fact("outside").empty() ||
-            !here_.text.ends_with(";") || is_body_without_braces(lines_, here_))
-            return;
-        const std::string used = replace_all(here_.text, index, "copy");
-        if (used == here_.text) return;
+        if (calls_or_changes(index)) return;
         // As an unsigned number it is not below 0.
         std::string outside = replace_all(fact("outside"), index, "copy");
         if (const std::size_t upper = outside.find("|| "); upper != std::string::npos)
             outside.erase(0, upper + 3);
-        set_place("copied_line", fmt::format("__u64 copy = {}; if ({}) {} {}", index, outside, leave(), used),
-                  here_);
+        set_place("copied_line", with_one_copy(index, outside), here_);
     }
 
     // "if (next < 16) ring[next] = 1;": both see one copy.

@@ -79,7 +79,8 @@ class WayOut {
           taken_(taken),
           last_(last),
           variable_(variable),
-          begin_(history.line_of(history.event(taken))) {
+          begin_(history.line_of(history.event(taken))),
+          block_end_(block_end()) {
         follow();
     }
 
@@ -102,13 +103,14 @@ class WayOut {
     int taken_, last_;
     std::string_view variable_;
     SourceLine begin_;
+    std::uint32_t block_end_;  // the last line in which the object is known
     End end_;
 
     const std::string& text_of(std::uint32_t number) const {
         return lines_[number - lines_.front().line].text;
     }
 
-    // The lines in which the object is known: from where it was taken to the bracket that ends its block.
+    // From where the object was taken to the bracket that ends its block.
     std::uint32_t block_end() const {
         int depth = 0;
         for (std::uint32_t number = begin_.line; number < lines_.back().line; ++number) {
@@ -129,14 +131,13 @@ class WayOut {
     }
 
     void follow() {
-        const std::uint32_t block = block_end();
         end_.from = begin_.line;
         for (const int i : events()) {
             const SourceLine line = history_.line_of(history_.event(i));
             // A block of its own, no function: a macro's exit belongs to the line where that begins.
-            const bool own = block < lines_.back().line && line.file == begin_.file &&
+            const bool own = block_end_ < lines_.back().line && line.file == begin_.file &&
                              line.line >= lines_.front().line && line.line <= lines_.back().line;
-            end_.left_block = own && (line.line < begin_.line || line.line > block);
+            end_.left_block = own && (line.line < begin_.line || line.line > block_end_);
             if (end_.left_block) return;
             const Instruction code = decode(history_.event(i).text);
             if (code.kind == Kind::branch) {
@@ -152,16 +153,6 @@ class WayOut {
             if (line.file == begin_.file && line.line < lines_.back().line)
                 end_.from = std::max(end_.from, line.line);
         }
-    }
-
-    // What is given back is still known in the line.
-    bool known_in(std::uint32_t line) const {
-        int depth = 0;
-        for (std::uint32_t number = begin_.line; number < line; ++number) {
-            depth += depth_change(text_of(number));
-            if (depth < 0) return false;
-        }
-        return true;
     }
 
     PlacedLine in_front_of(std::string_view statement, std::uint32_t line, const std::string& release) const {
@@ -249,7 +240,7 @@ class WayOut {
         const std::uint32_t branch = history_.line_of(history_.event(end_.branch)).line;
         if (branch <= begin_.line || branch + 1 >= lines_.back().line) return std::nullopt;
         const auto [line, body_end] = jump_of_branch(branch);
-        if (line == 0 || !known_in(line) || has_word(way_in(text_of(line)), variable_)) return std::nullopt;
+        if (line == 0 || line > block_end_ || has_word(way_in(text_of(line)), variable_)) return std::nullopt;
         const std::string_view jump = way_in(text_of(line));
         const std::uint32_t goal = goal_of(jump, body_end);
         const auto left_out = [&](std::uint32_t number) { return number > body_end && number < goal; };
@@ -292,7 +283,7 @@ class WayOut {
         const std::string_view leaves = return_in(text_of(found));
         // What is given back must be known there, and the return must not read it.
         const std::string_view given = trim(leaves.substr(6, leaves.size() - 7));
-        if (!is_this_return(found, given) || !known_in(found) || has_word(given, variable_))
+        if (!is_this_return(found, given) || found > block_end_ || has_word(given, variable_))
             return std::nullopt;
         return in_front_of(leaves, found, release);
     }

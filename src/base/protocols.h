@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace waggle {
@@ -27,6 +28,12 @@ inline std::optional<std::uint8_t> ip_protocol_number(std::string_view name) {
     const auto* known = std::ranges::find(ip_protocols, name, &IpProtocol::name);
     if (known == std::end(ip_protocols)) return std::nullopt;
     return known->number;
+}
+
+// Its name; the number where it has none.
+inline std::string ip_protocol_text(std::uint8_t number) {
+    const auto* known = std::ranges::find(ip_protocols, number, &IpProtocol::number);
+    return known == std::end(ip_protocols) ? std::to_string(number) : std::string(known->name);
 }
 
 }  // namespace waggle

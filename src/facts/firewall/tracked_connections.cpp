@@ -96,11 +96,6 @@ std::optional<Tracked> read_entry(Bytes body) {
     return entry;
 }
 
-std::string protocol_text(std::uint8_t number) {
-    const auto* known = std::ranges::find(ip_protocols, number, &IpProtocol::number);
-    return known == std::end(ip_protocols) ? std::to_string(number) : std::string(known->name);
-}
-
 // Those with the most entries, most first.
 template <class Key>
 std::vector<std::pair<Key, Tally>> most(const std::map<Key, Tally>& tallies) {
@@ -140,7 +135,7 @@ void give_rows(const Holdings& holdings, std::uint32_t netns, const RowSink& sin
         give(tally, [&] { std::memcpy(&record.fixed.source, address.data(), sizeof record.fixed.source); });
     for (const auto& [service, tally] : most(holdings.services))
         give(tally, [&] {
-            put(record.fixed.protocol, protocol_text(service.first));
+            put(record.fixed.protocol, ip_protocol_text(service.first));
             record.fixed.port = service.second;
         });
 }

@@ -4,10 +4,9 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
-#include <map>
-
 #include "base/clock.h"
 #include "base/put.h"
+#include "facts/looks_in_a_row.h"
 #include "facts/makers.h"
 #include "host/cgroup.h"
 #include "host/procfs.h"
@@ -76,29 +75,19 @@ class FullDescriptors final : public Fact {
 
     Result<void> read(const RowSink& sink) override {
         const std::uint64_t now_ns = clock_.monotonic_ns();
-        std::map<Identity, Since> still;
+        full_.begin(now_ns);
         for (const std::uint32_t pid : proc_.pids()) {
             const ResourceLimit limit = resource_limit(proc_.file(pid, "limits"), "Max open files");
             if (!limit.soft || !can_be_full(pid, *limit.soft) || !is_full(pid, *limit.soft)) continue;
             ProcessStat stat;
             if (!parse_stat(proc_.file(pid, "stat"), stat)) continue;  // ended since it was listed
-            Since since{now_ns, 0};
-            const auto before = full_.find({pid, stat.start_ns});
-            if (before != full_.end()) since = before->second;
-            ++since.looks;
-            still[{pid, stat.start_ns}] = since;
-            emit(pid, stat, limit, since, now_ns, sink);
+            emit(pid, stat, limit, full_.saw({pid, stat.start_ns}), now_ns, sink);
         }
-        full_ = std::move(still);
         return {};
     }
 
   private:
     using Identity = std::pair<std::uint32_t, std::uint64_t>;
-    struct Since {
-        std::uint64_t first_ns = 0;
-        std::uint32_t looks = 0;
-    };
     // Cheap, and wrong only on one side: by the size of the folder, which is the count since 6.2 ("proc: report open files
     // as size in stat() for /proc/pid/fd"); before that by the size of the table.
     bool can_be_full(std::uint32_t pid, std::int64_t limit) {
@@ -146,7 +135,7 @@ class FullDescriptors final : public Fact {
     Procfs proc_;
     SystemClock clock_;
     RecordWriter<full_descriptors_fact> record_;
-    std::map<Identity, Since> full_;
+    LooksInARow<Identity> full_;
 };
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/put.h"
 #include "base/text.h"
+#include "facts/looks_in_a_row.h"
 #include "facts/makers.h"
 #include "host/cgroup.h"
 #include "host/procfs.h"
@@ -72,17 +73,11 @@ class FullUsers final : public Fact {
 
     Result<void> read(const RowSink& sink) override {
         const std::uint64_t now_ns = clock_.monotonic_ns();
-        std::map<Key, Since> still;
+        full_.begin(now_ns);
         for (const auto& [uid, user] : users()) {
-            for (const auto& [key, program] : full_programs(uid, user)) {
-                const auto before = full_.find(key);
-                Since since = before == full_.end() ? Since{now_ns, 0} : before->second;
-                ++since.looks;
-                still[key] = since;
-                emit(key, program, user.tasks, since, now_ns, sink);
-            }
+            for (const auto& [key, program] : full_programs(uid, user))
+                emit(key, program, user.tasks, full_.saw(key), now_ns, sink);
         }
-        full_ = std::move(still);
         return {};
     }
 
@@ -107,10 +102,6 @@ class FullUsers final : public Fact {
         std::uint32_t pid = 0;
         std::optional<std::int64_t> hard;
         std::set<std::string> units;
-    };
-    struct Since {
-        std::uint64_t first_ns = 0;
-        std::uint32_t looks = 0;
     };
 
     // Those of this user namespace. The kernel counts tasks of a namespace below it for the user who made that too; these are
@@ -187,7 +178,7 @@ class FullUsers final : public Fact {
     Procfs proc_;
     SystemClock clock_;
     RecordWriter<full_users_fact> record_;
-    std::map<Key, Since> full_;
+    LooksInARow<Key> full_;
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/put.h"
+#include "facts/looks_in_a_row.h"
 #include "facts/makers.h"
 #include "host/cgroup.h"
 #include "host/procfs.h"
@@ -66,23 +67,20 @@ class UncollectedChildren final : public Fact {
 
     Result<void> read(const RowSink& sink) override {
         const std::uint64_t now_ns = clock_.monotonic_ns();
-        std::map<Identity, std::uint64_t> still;
+        ended_.begin(now_ns);
         std::map<std::uint32_t, Children> parents;
         for (const std::uint32_t pid : proc_.pids()) {
             ProcessStat stat;
             // One whose first thread alone has ended goes on.
             if (!parse_stat(proc_.file(pid, "stat"), stat) || stat.state != 'Z' || stat.threads > 1) continue;
-            const auto before = ended_.find({pid, stat.start_ns});
-            const std::uint64_t since_ns = before == ended_.end() ? now_ns : before->second;
-            still[{pid, stat.start_ns}] = since_ns;
+            const Since& since = ended_.saw({pid, stat.start_ns});
             Children& children = parents[stat.parent_pid];
             ++children.all;
-            if (since_ns == now_ns) continue;
+            if (since.looks == 1) continue;
             if (children.waiting++ == 0) children.comm = stat.comm;
             if (children.comm != stat.comm) children.comm.clear();
-            children.last_ns = std::max(children.last_ns, since_ns);
+            children.last_ns = std::max(children.last_ns, since.first_ns);
         }
-        ended_ = std::move(still);
         for (const auto& [pid, children] : parents) emit(pid, children, now_ns, sink);
         return {};
     }
@@ -121,7 +119,7 @@ class UncollectedChildren final : public Fact {
     Procfs proc_;
     SystemClock clock_;
     RecordWriter<uncollected_children_fact> record_;
-    std::map<Identity, std::uint64_t> ended_;  // when each was seen first
+    LooksInARow<Identity> ended_;  // when each was seen first
 };
 
 }  // namespace

@@ -8,12 +8,12 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#include <map>
 #include <utility>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/put.h"
+#include "facts/looks_in_a_row.h"
 #include "facts/makers.h"
 #include "facts/sockets/socket_owners.h"
 #include "host/netlink.h"
@@ -118,30 +118,19 @@ class FullUnixListeners final : public NamespaceFact {
 
     Result<void> end(const RowSink& sink, Result<void> so_far) override {
         const std::uint64_t now_ns = clock_.monotonic_ns();
-        std::map<Place, Since> still;
-        SocketOwners::Owners owners;
-        for (const FullListener& one : found_) {
-            Since& since = still[{one.netns, one.inode}];
-            const auto before = full_.find({one.netns, one.inode});
-            since = before == full_.end() ? Since{now_ns, 0} : before->second;
-            ++since.looks;
-            owners[one.inode] = {};
-        }
-        full_ = std::move(still);
+        full_.begin(now_ns);
         if (found_.empty()) return so_far;
+        SocketOwners::Owners owners;
+        for (const FullListener& one : found_) owners[one.inode] = {};
         Procfs proc(roots_.proc);
         SocketOwners::find_by_proc(proc, owners);
         for (const FullListener& one : found_)
-            emit(one, owners[one.inode], full_[{one.netns, one.inode}], now_ns, sink);
+            emit(one, owners[one.inode], full_.saw({one.netns, one.inode}), now_ns, sink);
         return so_far;
     }
 
   private:
     using Place = std::pair<std::uint32_t, std::uint32_t>;  // netns, inode
-    struct Since {
-        std::uint64_t first_ns = 0;
-        std::uint32_t looks = 0;
-    };
 
     void emit(const FullListener& one, const Owner& owner, const Since& since, std::uint64_t now_ns,
               const RowSink& sink) {
@@ -163,7 +152,7 @@ class FullUnixListeners final : public NamespaceFact {
     SystemClock clock_;
     RecordWriter<full_unix_listener_fact> record_;
     std::vector<FullListener> found_;  // on this tour
-    std::map<Place, Since> full_;
+    LooksInARow<Place> full_;
 };
 
 }  // namespace

@@ -80,7 +80,7 @@ void Table::make_room(std::size_t need) {
         const Block& newest = *blocks_.back();
         if (newest.capacity - newest.used.load(std::memory_order_relaxed) >= need) return;
     }
-    // Half of what is held then, so that a table of few rows takes little.
+    // Each as large as all before it, up to the largest, so that a table of few rows takes little.
     const std::size_t capacity = std::max(need, std::clamp(held_bytes_, smallest_block, block_bytes_));
     std::size_t leaving = 0;
     while (blocks_.size() - leaving > 1 && held_bytes_ + capacity > budget_bytes_) {

@@ -54,8 +54,10 @@ struct DropInquiry {
 void judge_firewall(const DropInquiry& inquiry, std::vector<DropCause>& causes);
 void judge_others(const DropInquiry& inquiry, std::vector<DropCause>& causes);
 
-// The next machine could not be written down beside its address (a reason of the kernel).
-inline constexpr std::string_view no_neighbour_entry = "NEIGH_CREATEFAIL";
+// The next machine was asked for. Where the table has no room for it (NEIGH_CREATEFAIL), nobody is asked.
+inline bool is_of_a_neighbour(std::string_view reason) {
+    return reason.starts_with("NEIGH") && reason != "NEIGH_CREATEFAIL";
+}
 
 // Whether somebody lost something with it that no other rule tells of.
 bool is_loss(const Drop& drop, const DropScene& scene);

@@ -88,9 +88,7 @@ bool is_noise(const DropGroup& group, double window_seconds) {
     if (first.reason == "IP_INHDR" && first.function().find("forward") != std::string::npos &&
         (group.asks_for_the_way() || group.packets_per_second(window_seconds) < of_a_traceroute_per_second))
         return true;
-    // A full table is everybody's loss, also where a scan filled it.
-    if (first.reason == no_neighbour_entry) return false;
-    return group.is_scattered() && (first.reason.starts_with("NEIGH") || first.reason == "IP_INNOROUTES" ||
+    return group.is_scattered() && (is_of_a_neighbour(first.reason) || first.reason == "IP_INNOROUTES" ||
                                     first.reason == "IP_INADDRERRORS");
 }
 

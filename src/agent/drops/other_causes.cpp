@@ -142,7 +142,7 @@ class OtherJudge {
         if (reason == "BPF_CGROUP_EGRESS") return name_egress_program(cause, group);
         if (reason.starts_with("QDISC")) return name_qdisc(cause, group, first);
         if (reason == "PKT_TOO_BIG") return name_mtu(cause, group, first);
-        if ((reason.starts_with("NEIGH") && reason != no_neighbour_entry) || function == "neigh_invalidate")
+        if (is_of_a_neighbour(reason) || function == "neigh_invalidate")
             return name_neighbour(cause, group, first);
         if (reason.ends_with("_CSUM")) return name_checksum(cause);
         // A rule handed them to a program's queue (NFQUEUE), and they did not get into it.

@@ -217,8 +217,8 @@ void Explainer::name_register() {
     set("name", variable.empty() ? reg_ : fmt::format("{} ({})", variable, reg_));
     set("origin_function", path_.origin_function);
     if (!path_.origin_function.empty()) {
-        const bool called = decode(history_.event(path_.origin).text).kind == Code::call;
-        set("origin_name", called ? written_name(path_.origin) : path_.origin_function);
+        const bool by_call = decode(history_.event(path_.origin).text).kind == Code::call;
+        set("origin_name", by_call ? written_name(path_.origin) : path_.origin_function);
         set("origin", facts_["origin_name"] + "()");
     }
     if (path_.origin >= 0) {

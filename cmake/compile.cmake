@@ -5,6 +5,9 @@ if(WAGGLE_UNITY)
   # What concerns one file is asked of the release, which compiles each by itself.
   target_compile_options(waggle_flags INTERFACE -Wno-subobject-linkage)
   set(CMAKE_UNITY_BUILD_BATCH_SIZE 8)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+    target_compile_options(waggle_flags INTERFACE -Wshadow=local) # names of another file hide nothing here
+  endif()
 else()
   target_compile_options(waggle_flags INTERFACE -Wshadow)
 endif()

@@ -13,7 +13,10 @@
 // SYMBOL of uprobe is a function's name, or its place in the file as a number ("0x11c0").
 // Options follow behind commas: pid=N (uprobe, usdt, perf: only this process; its files are looked up in its
 // own mount namespace), cookie=N (what bpf_get_attach_cookie() gives the program), build_id=HEX (uprobe,
-// usdt: the file that was built with this id), name=TEXT (the attachment's name; else the program's).
+// usdt: the file that was built with this id), cpu=N (perf: on this processor alone), name=TEXT (the
+// attachment's name; else the program's).
+// What bpftrace's users type is read too: k: kr: u: ur: U: t: rt: f: fr: it:, profile:hz:99 (perf:cpu-clock@99),
+// interval:s:1 (perf:cpu-clock#1000000000,cpu=0), software:faults:100 (perf:page-faults#100), hardware:….
 //
 //   auto spec = AttachSpec::parse("uprobe:libc.so.6:malloc,pid=812");
 //   if (spec) auto name = object.attach("on_malloc", *spec);
@@ -67,6 +70,7 @@ struct AttachSpec {
     bool ingress = false;  // tc, cgroup_skb: what comes in; else what goes out
     std::uint64_t hertz = 0;   // perf: samples a second, or
     std::uint64_t every = 0;   // perf: a sample at each so-many-th event
+    int cpu = -1;              // perf: on this processor alone; -1: on each
     std::uint32_t pid = 0;     // 0: all processes
     std::uint64_t cookie = 0;  // for bpf_get_attach_cookie() and bpf_usdt_cookie()
     std::string build_id;      // lower-case hexadecimal

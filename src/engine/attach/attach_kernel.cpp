@@ -200,7 +200,9 @@ Result<AttachmentLink> attach_perf(const bpf_program* program, const AttachSpec&
         attr.sample_period = spec.every;
     // Of one process: each of its threads, with the threads that those start.
     attr.inherit = spec.pid != 0;
-    const std::vector<int> whom = spec.pid ? threads_of(spec.pid) : online_cpus();
+    const std::vector<int> whom = spec.pid        ? threads_of(spec.pid)
+                                  : spec.cpu >= 0 ? std::vector<int>{spec.cpu}
+                                                  : online_cpus();
     if (whom.empty()) return Error{fmt::format("there is no process {}", spec.pid)};
     AttachmentLink out;
     for (const int one : whom) {

@@ -8,42 +8,15 @@
 
 #include "base/nearest.h"
 #include "base/text.h"
+#include "engine/attach/attach_forms.h"
 #include "engine/attach/perf_events.h"
 #include "waggle/attach.h"
 
 namespace waggle {
 namespace {
 
-struct Form {
-    AttachKind kind;
-    std::string_view word;
-    std::string_view shape;  // what stands behind the word, for messages
-};
-
-constexpr Form forms[] = {
-    {AttachKind::section, "section", ""},
-    {AttachKind::kprobe, "kprobe", "SYMBOL[+OFFSET]"},
-    {AttachKind::kretprobe, "kretprobe", "SYMBOL"},
-    {AttachKind::kprobe_multi, "kprobe.multi", "GLOB"},
-    {AttachKind::kretprobe_multi, "kretprobe.multi", "GLOB"},
-    {AttachKind::uprobe, "uprobe", "PATH:SYMBOL[+OFFSET]"},
-    {AttachKind::uretprobe, "uretprobe", "PATH:SYMBOL"},
-    {AttachKind::usdt, "usdt", "PATH:PROVIDER:NAME"},
-    {AttachKind::tracepoint, "tracepoint", "CATEGORY:NAME"},
-    {AttachKind::raw_tp, "raw_tp", "NAME"},
-    {AttachKind::tp_btf, "tp_btf", "NAME"},
-    {AttachKind::fentry, "fentry", "FUNCTION"},
-    {AttachKind::fexit, "fexit", "FUNCTION"},
-    {AttachKind::lsm, "lsm", "HOOK"},
-    {AttachKind::perf, "perf", "EVENT@HERTZ or perf:EVENT#EVERY"},
-    {AttachKind::iter, "iter", "TYPE"},
-    {AttachKind::xdp, "xdp", "DEVICE"},
-    {AttachKind::tc, "tc", "DEVICE:ingress or tc:DEVICE:egress"},
-    {AttachKind::cgroup_skb, "cgroup_skb", "PATH:ingress or cgroup_skb:PATH:egress"},
-    {AttachKind::sockops, "sockops", "PATH"},
-};
-
-const Form& form_of(AttachKind kind) { return *std::ranges::find(forms, kind, &Form::kind); }
+using kernel::AttachForm;
+using kernel::form_of;
 
 std::optional<std::uint64_t> number(std::string_view text) {
     int base = 10;
@@ -73,10 +46,14 @@ class Parser {
         if (auto options = take_options(place); !options) return options.error();
         const std::size_t colon = place.find(':');
         const std::string_view word = place.substr(0, colon);
-        const auto* form = std::ranges::find(forms, word, &Form::word);
-        if (form == std::end(forms)) {
+        const AttachForm* form = kernel::form_named(word);
+        const kernel::AttachAlias* alias = kernel::alias_named(word);
+        if (!form && alias) form = &form_of(alias->kind);
+        if (!form) {
             std::vector<std::string_view> known;
-            for (const Form& each : forms) known.push_back(each.word);
+            for (const AttachForm& each : kernel::attach_forms) known.push_back(each.word);
+            for (const kernel::AttachAlias& each : kernel::attach_aliases)
+                if (each.word.size() > 2) known.push_back(each.word);  // a letter is near to everything
             return at(word, fmt::format("\"{}\" is no kind of place{}", escape_control(word),
                                         did_you_mean(word, known)));
         }
@@ -84,7 +61,11 @@ class Parser {
         spec_.kind = form->kind;
         const std::string_view rest =
             colon == std::string_view::npos ? place.substr(place.size()) : place.substr(colon + 1);
-        if (auto taken = take_place(rest, colon != std::string_view::npos); !taken) return taken.error();
+        const auto taken = alias && alias->shape == kernel::AliasShape::timer ? take_timer(word, rest)
+                           : alias && alias->shape == kernel::AliasShape::event
+                               ? take_event(word, rest)
+                               : take_place(rest, colon != std::string_view::npos);
+        if (!taken) return taken.error();
         if (auto fits = check_options(); !fits) return fits.error();
         return spec_;
     }
@@ -116,10 +97,10 @@ class Parser {
     Result<void> take_option(std::string_view option) {
         const std::size_t equals = option.find('=');
         const std::string_view key = option.substr(0, equals);
-        static constexpr std::string_view keys[] = {"pid", "cookie", "build_id", "name"};
+        static constexpr std::string_view keys[] = {"pid", "cookie", "build_id", "name", "cpu"};
         if (std::ranges::find(keys, key) == std::end(keys) || equals == std::string_view::npos)
             return at(option,
-                      fmt::format("\"{}\" is no option{}; there are pid=, cookie=, build_id= and name=",
+                      fmt::format("\"{}\" is no option{}; there are pid=, cookie=, build_id=, cpu= and name=",
                                   escape_control(key), did_you_mean(key, keys)));
         const std::string_view value = option.substr(equals + 1);
         if (value.empty()) return at(value, fmt::format("{}= is empty", key));
@@ -136,7 +117,11 @@ class Parser {
             if (!parsed) return at(value, fmt::format("{}= wants a number", key));
             if (key == "pid" && (*parsed == 0 || *parsed > 4194304))
                 return at(value, "a process's number lies between 1 and 4194304");
-            if (key == "pid") {
+            if (key == "cpu") {
+                if (*parsed > 65535) return at(value, "a processor's number lies between 0 and 65535");
+                spec_.cpu = static_cast<int>(*parsed);
+                cpu_at_ = option;
+            } else if (key == "pid") {
                 spec_.pid = static_cast<std::uint32_t>(*parsed);
                 pid_at_ = option;
             } else {
@@ -154,6 +139,8 @@ class Parser {
             return at(build_id_at_, "build_id= goes with uprobe, uretprobe and usdt");
         if (!pid_at_.empty() && !user && spec_.kind != AttachKind::perf && spec_.kind != AttachKind::section)
             return at(pid_at_, "pid= goes with uprobe, uretprobe, usdt and perf");
+        if (!cpu_at_.empty() && spec_.kind != AttachKind::perf) return at(cpu_at_, "cpu= goes with perf");
+        if (!cpu_at_.empty() && spec_.pid) return at(cpu_at_, "cpu= and pid= are two answers; say one");
         if (!cookie_at_.empty() && !takes_cookie(spec_.kind))
             return at(cookie_at_, fmt::format("cookie= does not reach a program at {}", form_->word));
         return {};
@@ -281,15 +268,13 @@ class Parser {
     Result<void> take_perf(std::string_view rest) {
         const std::size_t mark = rest.find_first_of("@#");
         const std::string_view event = rest.substr(0, mark);
-        if (std::ranges::find(kernel::perf_events, event, &kernel::PerfEvent::name) ==
-            std::end(kernel::perf_events)) {
+        const kernel::PerfEvent* known = kernel::perf_event_named(event);
+        if (!known) {
             if (event.empty()) return wants(rest);
-            std::vector<std::string_view> known;
-            for (const kernel::PerfEvent& each : kernel::perf_events) known.push_back(each.name);
             return at(rest, fmt::format("\"{}\" is no perf event{}", escape_control(event),
-                                        did_you_mean(event, known)));
+                                        did_you_mean(event, kernel::perf_event_names())));
         }
-        spec_.target = event;
+        spec_.target = known->name;
         if (mark == std::string_view::npos)
             return at(
                 rest.substr(rest.size()),
@@ -299,6 +284,42 @@ class Parser {
         if (!often || *often == 0) return at(behind, "this is no number above 0");
         if (rest[mark] == '@' && *often > 100'000) return at(behind, "at most 100000 times a second");
         (rest[mark] == '@' ? spec_.hertz : spec_.every) = *often;
+        return {};
+    }
+
+    // "profile:hz:99" on every processor, "interval:s:1" on one.
+    Result<void> take_timer(std::string_view word, std::string_view rest) {
+        struct Step {
+            std::string_view unit;
+            std::uint64_t ns;  // 0: so many times a second
+        };
+        static constexpr Step steps[] = {{"hz", 0}, {"s", 1'000'000'000}, {"ms", 1'000'000}, {"us", 1'000}};
+        const std::size_t colon = rest.find(':');
+        const auto* step = std::ranges::find(steps, rest.substr(0, colon), &Step::unit);
+        const std::uint64_t often =
+            colon == std::string_view::npos ? 0 : number(rest.substr(colon + 1)).value_or(0);
+        if (step == std::end(steps) || often == 0 || often > 100'000)
+            return at(rest, fmt::format("{} wants {}:hz:N, {}:s:N, {}:ms:N or {}:us:N", word, word, word,
+                                        word, word));
+        spec_.target = "cpu-clock";
+        (step->ns ? spec_.every : spec_.hertz) = step->ns ? often * step->ns : often;
+        if (word.starts_with('i')) spec_.cpu = 0;
+        return {};
+    }
+
+    // "software:faults:100": at each 100th page fault.
+    Result<void> take_event(std::string_view word, std::string_view rest) {
+        const std::size_t colon = rest.find(':');
+        const auto* event = kernel::perf_event_named(rest.substr(0, colon));
+        if (!event)
+            return at(rest,
+                      fmt::format("\"{}\" is no {} event{}", escape_control(rest.substr(0, colon)), word,
+                                  did_you_mean(rest.substr(0, colon), kernel::perf_event_names())));
+        const std::uint64_t every =
+            colon == std::string_view::npos ? 1'000'000 : number(rest.substr(colon + 1)).value_or(0);
+        if (every == 0) return at(rest.substr(colon + 1), "this is no number above 0");
+        spec_.target = event->name;
+        spec_.every = every;
         return {};
     }
 
@@ -317,9 +338,9 @@ class Parser {
     }
 
     std::string_view text_;
-    const Form* form_ = nullptr;
+    const AttachForm* form_ = nullptr;
     AttachSpec spec_;
-    std::string_view pid_at_, cookie_at_, build_id_at_;
+    std::string_view pid_at_, cookie_at_, build_id_at_, cpu_at_;
 };
 
 }  // namespace
@@ -327,74 +348,6 @@ class Parser {
 std::string_view to_string(AttachKind kind) { return form_of(kind).word; }
 
 Result<AttachSpec> AttachSpec::parse(std::string_view text) { return Parser(text).parse(); }
-
-Result<AttachSpec> AttachSpec::from_section(std::string_view section) {
-    const Error no_place{fmt::format("its section \"{}\" names no place; say where", escape_control(section)),
-                         ErrorKind::usage};
-    if (section.starts_with('?')) section.remove_prefix(1);
-    const std::size_t slash = section.find('/');
-    std::string_view word = section.substr(0, slash);
-    struct Alias {
-        std::string_view section;
-        AttachKind kind;
-    };
-    static constexpr Alias aliases[] = {
-        {"tp", AttachKind::tracepoint},   {"raw_tracepoint", AttachKind::raw_tp},
-        {"raw_tp.w", AttachKind::raw_tp}, {"raw_tracepoint.w", AttachKind::raw_tp},
-        {"uprobe.s", AttachKind::uprobe}, {"uretprobe.s", AttachKind::uretprobe},
-        {"fentry.s", AttachKind::fentry}, {"fexit.s", AttachKind::fexit},
-        {"lsm.s", AttachKind::lsm},       {"iter.s", AttachKind::iter},
-        {"ksyscall", AttachKind::kprobe}, {"kretsyscall", AttachKind::kretprobe},
-        {"classifier", AttachKind::tc},   {"tcx", AttachKind::tc},
-        {"perf_event", AttachKind::perf},
-    };
-    std::optional<AttachKind> kind;
-    for (const Form& each : forms)
-        if (each.word == word && each.kind != AttachKind::section) kind = each.kind;
-    for (const Alias& each : aliases)
-        if (each.section == word) kind = each.kind;
-    const auto shown = [&](const Error& error) {
-        return kind ? Error{fmt::format("{}, as {}:{}", error.message, form_of(*kind).word,
-                                        form_of(*kind).shape),
-                            error.kind}
-                    : error;
-    };
-    if (!kind || slash == std::string_view::npos) return shown(no_place);
-    std::string rest(section.substr(slash + 1));
-    switch (*kind) {
-        case AttachKind::tracepoint:
-            std::ranges::replace(rest, '/', ':');
-            break;
-        case AttachKind::kprobe:
-        case AttachKind::kretprobe:
-            // A system call's entry is named after the machine; libbpf 1.1 knows no other way either.
-            if (word.ends_with("syscall")) rest = "__x64_sys_" + rest;
-            break;
-        case AttachKind::perf:
-        case AttachKind::xdp:
-        case AttachKind::tc:
-        case AttachKind::cgroup_skb:
-        case AttachKind::sockops:
-            return shown(no_place);
-        case AttachKind::section:
-        case AttachKind::kprobe_multi:
-        case AttachKind::kretprobe_multi:
-        case AttachKind::uprobe:
-        case AttachKind::uretprobe:
-        case AttachKind::usdt:
-        case AttachKind::raw_tp:
-        case AttachKind::tp_btf:
-        case AttachKind::fentry:
-        case AttachKind::fexit:
-        case AttachKind::lsm:
-        case AttachKind::iter:
-            break;
-    }
-    auto parsed = parse(fmt::format("{}:{}", form_of(*kind).word, rest));
-    if (!parsed)
-        return while_doing(fmt::format("its section \"{}\"", escape_control(section)), parsed.error());
-    return parsed;
-}
 
 std::string to_string(const AttachSpec& spec) {
     std::string out(to_string(spec.kind));
@@ -442,6 +395,7 @@ std::string to_string(const AttachSpec& spec) {
             break;
     }
     if (spec.pid) out += fmt::format(",pid={}", spec.pid);
+    if (spec.cpu >= 0) out += fmt::format(",cpu={}", spec.cpu);
     if (spec.cookie) out += fmt::format(",cookie={:#x}", spec.cookie);
     if (!spec.build_id.empty()) out += ",build_id=" + spec.build_id;
     return escape_control(out);

@@ -43,6 +43,7 @@ TEST(AttachSpec, every_kind_reads_back_as_it_was_written) {
                              "lsm:file_open",
                              "perf:cpu-clock@99",
                              "perf:page-faults#1,pid=1",
+                             "perf:cpu-clock#1000000000,cpu=0",
                              "iter:task",
                              "xdp:eth0",
                              "tc:eth0:ingress",
@@ -73,6 +74,30 @@ TEST(AttachSpec, the_parts_stand_where_they_belong) {
     EXPECT_EQ(parsed("uprobe::f,build_id=ABCD").build_id, "abcd");
 }
 
+TEST(AttachSpec, what_users_of_bpftrace_type_is_read) {
+    for (const auto& [theirs, ours] :
+         {std::pair{"k:do_exit", "kprobe:do_exit"}, std::pair{"kr:do_exit", "kretprobe:do_exit"},
+          std::pair{"u:libc:malloc", "uprobe:libc:malloc"},
+          std::pair{"ur:libc:malloc", "uretprobe:libc:malloc"}, std::pair{"U:/a:b:c", "usdt:/a:b:c"},
+          std::pair{"t:sched:sched_*", "tracepoint:sched:sched_*"},
+          std::pair{"rt:sched_switch", "raw_tp:sched_switch"}, std::pair{"kfunc:vfs_read", "fentry:vfs_read"},
+          std::pair{"fr:vfs_read", "fexit:vfs_read"}, std::pair{"it:task", "iter:task"},
+          std::pair{"profile:hz:99", "perf:cpu-clock@99"},
+          std::pair{"p:ms:10,pid=7", "perf:cpu-clock#10000000,pid=7"},
+          std::pair{"interval:s:1", "perf:cpu-clock#1000000000,cpu=0"},
+          std::pair{"i:ms:100", "perf:cpu-clock#100000000,cpu=0"},
+          std::pair{"software:faults:100", "perf:page-faults#100"},
+          std::pair{"s:cs:1", "perf:context-switches#1"},
+          std::pair{"hardware:cache-misses:1000000", "perf:cache-misses#1000000"}})
+        EXPECT_EQ(to_string(parsed(theirs)), ours) << theirs;
+    EXPECT_THAT(place_refused("profile:99"), testing::HasSubstr("column 9: profile wants profile:hz:N"));
+    EXPECT_THAT(place_refused("interval:h:1"), testing::HasSubstr("interval wants interval:hz:N"));
+    EXPECT_THAT(place_refused("software:fault:1"), testing::HasSubstr("did you mean faults"));
+    EXPECT_THAT(place_refused("software:faults:0"), testing::HasSubstr("no number above 0"));
+    EXPECT_THAT(place_refused("perf:cpu-clock@1,cpu=0,pid=1"), testing::HasSubstr("say one"));
+    EXPECT_THAT(place_refused("kprobe:x,cpu=0"), testing::HasSubstr("cpu= goes with perf"));
+}
+
 TEST(AttachSpec, an_error_names_the_column_and_the_word_that_was_meant) {
     EXPECT_EQ(place_refused(""), "column 1: a place is missing, as kprobe:do_exit");
     EXPECT_EQ(place_refused("kprob:do_exit"),
@@ -96,9 +121,9 @@ TEST(AttachSpec, an_error_names_the_column_and_the_word_that_was_meant) {
         "column 9: \"ingres\" is neither ingress (what comes in) nor egress (what goes out); did you mean "
         "ingress");
     EXPECT_EQ(place_refused("xdp:"), "column 5: xdp wants xdp:DEVICE");
-    EXPECT_EQ(
-        place_refused("uprobe:/a:f,pdi=1"),
-        "column 13: \"pdi\" is no option; did you mean pid; there are pid=, cookie=, build_id= and name=");
+    EXPECT_EQ(place_refused("uprobe:/a:f,pdi=1"),
+              "column 13: \"pdi\" is no option; did you mean pid; there are pid=, cookie=, build_id=, cpu= "
+              "and name=");
     EXPECT_EQ(place_refused("uprobe:/a:f,pid=x"), "column 17: pid= wants a number");
     EXPECT_EQ(place_refused("uprobe:/a:f,pid=0"), "column 17: a process's number lies between 1 and 4194304");
     EXPECT_EQ(place_refused("uprobe::f,build_id=xyz"),

@@ -5,10 +5,12 @@
 #include <fmt/format.h>
 #include <linux/perf_event.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace waggle::kernel {
 
@@ -47,6 +49,32 @@ inline constexpr PerfEvent other_perf_events[] = {
     {"stalled-cycles-frontend", PERF_TYPE_HARDWARE, PERF_COUNT_HW_STALLED_CYCLES_FRONTEND},
     {"stalled-cycles-backend", PERF_TYPE_HARDWARE, PERF_COUNT_HW_STALLED_CYCLES_BACKEND},
 };
+
+// Other names of theirs.
+struct PerfEventAlias {
+    std::string_view name;
+    std::string_view event;
+};
+inline constexpr PerfEventAlias perf_event_aliases[] = {
+    {"cpu", "cpu-clock"},       {"faults", "page-faults"},
+    {"cs", "context-switches"}, {"migrations", "cpu-migrations"},
+    {"cpu-cycles", "cycles"},   {"branch-instructions", "branches"},
+};
+
+// By its name or another one; null where there is none.
+inline const PerfEvent* perf_event_named(std::string_view name) {
+    const auto* alias = std::ranges::find(perf_event_aliases, name, &PerfEventAlias::name);
+    const auto* event = std::ranges::find(
+        perf_events, alias == std::end(perf_event_aliases) ? name : alias->event, &PerfEvent::name);
+    return event == std::end(perf_events) ? nullptr : event;
+}
+
+inline std::vector<std::string_view> perf_event_names() {
+    std::vector<std::string_view> out;
+    for (const PerfEvent& each : perf_events) out.push_back(each.name);
+    for (const PerfEventAlias& each : perf_event_aliases) out.push_back(each.name);
+    return out;
+}
 
 inline std::string perf_event_name(std::uint32_t type, std::uint64_t config) {
     for (const std::span<const PerfEvent> known :

@@ -86,6 +86,18 @@ Result<std::string> Tracefs::format(const std::string& category, const std::stri
     return read_of(category, name, "format");
 }
 
+std::vector<Tracefs::Tracepoint> Tracefs::tracepoints(std::string_view category,
+                                                      std::string_view name) const {
+    std::vector<Tracepoint> out;
+    for (const std::string& each : list("events")) {
+        if (!glob_match(category, each)) continue;
+        for (std::string& inside : list("events/" + each))
+            if (glob_match(name, inside)) out.push_back({each, std::move(inside)});
+    }
+    std::ranges::sort(out);
+    return out;
+}
+
 Result<std::string> Tracefs::read_of(const std::string& category, const std::string& name,
                                      const char* file) const {
     Result<std::string> text = read(fmt::format("events/{}/{}/{}", category, name, file), 64u << 10);

@@ -2,6 +2,7 @@
 // The kernel's list of tracepoints and traceable functions, also where nobody has mounted it.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -22,6 +23,13 @@ class Tracefs {
     Result<std::uint64_t> tracepoint(const std::string& category, const std::string& name) const;
     // The description of its record: a line a field, with offset and size. Errors as above.
     Result<std::string> format(const std::string& category, const std::string& name) const;
+    // Those whose category and name are as these globs say, sorted.
+    struct Tracepoint {
+        std::string category;
+        std::string name;
+        auto operator<=>(const Tracepoint&) const = default;
+    };
+    std::vector<Tracepoint> tracepoints(std::string_view category, std::string_view name) const;
     // Kernel functions that can be watched at their entry, as the kernel lists them, each once, sorted.
     Result<std::vector<std::string>> traceable_functions() const;
 

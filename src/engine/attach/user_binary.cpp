@@ -206,6 +206,17 @@ Result<std::uint64_t> UserBinary::function(std::string_view name) const {
                              did_you_mean(name, known))};
 }
 
+Result<std::vector<std::string>> UserBinary::functions() const {
+    const Result<std::string> text = read_file(path_, largest_binary);
+    if (!text) return text.error();
+    const auto elf = ElfFile::parse(bytes_of(std::string_view(*text)));
+    if (!elf) return Error{fmt::format("{}: {}", escape_control(shown_), elf.error().message)};
+    std::set<std::string> out;
+    for (const ElfSymbol& symbol : elf->symbols())
+        if (symbol.type == STT_FUNC && symbol.section != SHN_UNDEF) out.emplace(symbol.name);
+    return std::vector<std::string>(out.begin(), out.end());
+}
+
 Result<std::vector<UserBinary::Marker>> UserBinary::markers() const {
     const Result<std::string> text = read_file(path_, largest_binary);
     if (!text) return text.error();

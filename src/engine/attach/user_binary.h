@@ -26,6 +26,9 @@ class UserBinary {
     // Where the function begins in the file; an error names the nearest functions.
     Result<std::uint64_t> function(std::string_view name) const;
 
+    // The functions that it names, sorted, each once.
+    Result<std::vector<std::string>> functions() const;
+
     struct Marker {
         std::string provider;
         std::string name;

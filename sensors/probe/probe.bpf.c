@@ -6,22 +6,28 @@
 #include "bpf/ring.h"
 #include "sensors/probe/probe.event.h"
 #include <bpf/usdt.bpf.h>
+#include "sensors/probe/probe_figures.bpf.h"
 /* clang-format on */
 
 char LICENSE[] SEC("license") = "GPL";
 
-enum { MODE_SEND = 0, MODE_COUNT = 1, MODE_HISTOGRAM = 2 };
+enum { MODE_SEND = 0, MODE_COUNT = 1, MODE_HISTOGRAM = 2, MODE_SUM = 3 };
 
 const volatile __u8 mode = MODE_SEND;
 const volatile __u8 wants_kernel_stack = 0;
 const volatile __u8 wants_user_stack = 0;
-const volatile __u8 wants_latency = 0; /* an entry program keeps the time for the return */
-const volatile __u8 key_has_comm = 0;
+const volatile __u8 wants_latency = 0;                  /* an entry program keeps the time for the return */
+const volatile __u8 many_places = 0;                    /* each has its number as cookie */
+const volatile __u8 is_keyed = 0;                       /* a distribution for each key */
+const volatile __u8 iterates_tasks = 0;                 /* the first argument is a task, whose event it is */
 const volatile __u32 arguments_given = PROBE_ARGUMENTS; /* of the function or raw tracepoint */
 const volatile __u32 context_bytes = 0;                 /* of the tracepoint's record */
+const volatile __u32 event_bytes = sizeof(struct probe_event); /* that are used */
 const volatile struct probe_condition conditions[PROBE_CONDITIONS] = {};
-const volatile struct probe_figure measured = {}; /* counted by, or put into the histogram */
-const volatile struct probe_text texts[PROBE_TEXTS] = {};
+const volatile struct probe_figure measured = {}; /* put into the histogram, or summed up */
+const volatile struct probe_figure keys[PROBE_KEYS] = {};
+const volatile struct probe_figure kept_values[PROBE_VALUES] = {};
+const volatile struct probe_figure kept_texts[PROBE_TEXTS] = {};
 
 __u64 hits = 0;             /* conditions held */
 __u64 lost_map_full = 0;    /* a key or an entry time that found no room */
@@ -36,11 +42,20 @@ struct {
     __uint(value_size, PROBE_FRAMES * sizeof(__u64));
 } stacks SEC(".maps");
 
+/* By build id and offset, so that one stack of many processes is one; sized where they are asked for. */
+struct {
+    __uint(type, BPF_MAP_TYPE_STACK_TRACE);
+    __uint(map_flags, 1u << 5 /* BPF_F_STACK_BUILD_ID */);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __uint(value_size, PROBE_FRAMES * sizeof(struct probe_user_frame));
+} user_stacks SEC(".maps");
+
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 16384);
     __type(key, struct probe_key);
-    __type(value, __u64);
+    __type(value, struct probe_count);
 } counts SEC(".maps");
 
 struct {
@@ -51,20 +66,19 @@ struct {
 } slots SEC(".maps");
 
 /* The time of the entry; by thread and depth of the stack a function that calls itself would need more. */
+struct entry {
+    __u64 thread;
+    __u64 place;
+};
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 16384);
-    __type(key, __u64);
+    __type(key, struct entry);
     __type(value, __u64);
 } entered SEC(".maps");
 
-/* Where an event is put together. A program at a user function can be interrupted by another one on the same
- * CPU, so each takes a place of its own. */
+/* A program at a user function can be interrupted by another one on the same CPU, so each takes a place of its own. */
 #define PLACES 4
-struct place {
-    __u64 taken;
-    struct probe_event event;
-};
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
     __uint(max_entries, PLACES);
@@ -72,157 +86,120 @@ struct {
     __type(value, struct place);
 } places SEC(".maps");
 
-static __always_inline struct place* begin(void) {
-    struct task_struct* task = bpf_get_current_task_btf();
+static __always_inline __u64 number_of_place(void* ctx) {
+    return many_places ? bpf_get_attach_cookie(ctx) : 0;
+}
+
+static __always_inline struct place* begin_of(void* ctx, struct task_struct* task) {
     if (!waggle_task_wanted(task)) return 0;
     for (__u32 i = 0; i < PLACES; i++) {
         __u32 at = i;
         struct place* place = bpf_map_lookup_elem(&places, &at);
         if (!place || __sync_val_compare_and_swap(&place->taken, 0, 1)) continue;
         struct probe_event* event = &place->event;
-        waggle_header(&event->header, 0, sizeof *event, task);
+        waggle_header(&event->header, 0, event_bytes, task);
         event->returned = event->latency_ns = 0;
         event->kernel_stack = event->user_stack = -1;
         event->cpu = bpf_get_smp_processor_id();
+        event->place = number_of_place(ctx);
         event->context_bytes = 0;
+        event->reserved = 0;
         return place;
     }
     __sync_fetch_and_add(&lost_interrupted, 1);
     return 0;
 }
-
-static __always_inline __u64 shortened(__u64 value, const volatile struct probe_figure* figure) {
-    __u32 bits = 64 - ((__u32)figure->size << 3);
-    if (bits > 56) return value;
-    value <<= bits;
-    return figure->is_signed ? (__u64)((__s64)value >> bits) : value >> bits;
-}
-
-static __always_inline __u64 figure_of(struct probe_event* event,
-                                       const volatile struct probe_figure* figure) {
-    switch (figure->source) {
-        case PROBE_ARGUMENT: {
-            __u32 at = figure->at;
-            return at < PROBE_ARGUMENTS ? shortened(event->arguments[at], figure) : 0;
-        }
-        case PROBE_CONTEXT: {
-            __u64 value = 0;
-            __u32 at = figure->at;
-            if (at > PROBE_CONTEXT_MAX - 8) return 0;
-            bpf_probe_read_kernel(&value, sizeof value, &event->context[at]);
-            return shortened(value, figure);
-        }
-        case PROBE_RETURN:
-            return shortened(event->returned, figure);
-        case PROBE_LATENCY:
-            return event->latency_ns;
-        case PROBE_PID:
-            return event->header.pid;
-        case PROBE_TID:
-            return event->header.tid;
-        case PROBE_UID:
-            return (__u32)bpf_get_current_uid_gid();
-        case PROBE_CPU:
-            return event->cpu;
-    }
-    return 0;
-}
-
-static __always_inline _Bool holds(struct probe_event* event,
-                                   const volatile struct probe_condition* condition) {
-    if (condition->comparison == PROBE_ALWAYS) return 1;
-    __u64 left = figure_of(event, &condition->figure), right = condition->value;
-    _Bool with_sign = condition->figure.is_signed;
-    switch (condition->comparison) {
-        case PROBE_EQUAL:
-            return left == right;
-        case PROBE_UNEQUAL:
-            return left != right;
-        case PROBE_LESS:
-            return with_sign ? (__s64)left < (__s64)right : left < right;
-        case PROBE_AT_MOST:
-            return with_sign ? (__s64)left <= (__s64)right : left <= right;
-        case PROBE_MORE:
-            return with_sign ? (__s64)left > (__s64)right : left > right;
-        case PROBE_AT_LEAST:
-            return with_sign ? (__s64)left >= (__s64)right : left >= right;
-        case PROBE_HAS_BIT:
-            return (left & right) != 0;
-    }
-    return 0;
-}
+static __always_inline struct place* begin(void* ctx) { return begin_of(ctx, bpf_get_current_task_btf()); }
 
 static __always_inline __u32 slot_of(__u64 value) {
     if ((__s64)value < 0 && measured.is_signed) return PROBE_SLOTS;
     return waggle_hist_slot(value, 0, 64);
 }
 
-static __always_inline void count(struct probe_event* event) {
-    struct probe_key key = {.kernel_stack = event->kernel_stack, .user_stack = event->user_stack};
-    if (measured.source != PROBE_NOTHING) key.value = figure_of(event, &measured);
-    if (key_has_comm) __builtin_memcpy(key.comm, event->header.comm, sizeof key.comm);
-    __u64* times = bpf_map_lookup_elem(&counts, &key);
-    if (!times) {
-        __u64 none = 0;
-        bpf_map_update_elem(&counts, &key, &none, BPF_NOEXIST);
-        times = bpf_map_lookup_elem(&counts, &key);
+static __always_inline void make_key(struct place* place) {
+    struct probe_key* key = &place->key;
+    __u32 texts = 0;
+    __builtin_memset(key, 0, sizeof *key);
+    key->kernel_stack = place->event.kernel_stack;
+    key->user_stack = place->event.user_stack;
+    for (__u32 i = 0; i < PROBE_KEYS; i++) {
+        const volatile struct probe_figure* figure = &keys[i];
+        if (figure->source == PROBE_NOTHING) break;
+        if (figure->text == PROBE_NUMBER)
+            key->values[i] = figure_of(place, figure);
+        else if (texts < PROBE_KEY_TEXTS)
+            read_text(place, figure, key->texts[texts++], PROBE_KEY_TEXT_MAX);
     }
-    if (times)
-        __sync_fetch_and_add(times, 1);
-    else
+    if (mode == MODE_HISTOGRAM) key->slot = slot_of(figure_of(place, &measured));
+}
+
+static __always_inline void count(struct place* place) {
+    make_key(place);
+    struct probe_count* counted = bpf_map_lookup_elem(&counts, &place->key);
+    if (!counted) {
+        struct probe_count none = {};
+        bpf_map_update_elem(&counts, &place->key, &none, BPF_NOEXIST);
+        counted = bpf_map_lookup_elem(&counts, &place->key);
+    }
+    if (!counted) {
         __sync_fetch_and_add(&lost_map_full, 1);
-}
-
-static __always_inline void read_texts(struct probe_event* event) {
-    for (int i = 0; i < PROBE_TEXTS; i++) {
-        event->texts[i][0] = 0;
-        __u32 at = texts[i].at;
-        if (texts[i].source != PROBE_ARGUMENT || at >= PROBE_ARGUMENTS) continue;
-        const void* from = (const void*)event->arguments[at];
-        if ((__s64)event->arguments[at] >= 0) /* the lower half is the process's own memory */
-            bpf_probe_read_user_str(event->texts[i], PROBE_TEXT_MAX, from);
-        else
-            bpf_probe_read_kernel_str(event->texts[i], PROBE_TEXT_MAX, from);
+        return;
     }
+    __sync_fetch_and_add(&counted->times, 1);
+    if (mode == MODE_SUM) __sync_fetch_and_add(&counted->sum, figure_of(place, &measured));
 }
 
-static __always_inline int judge(void* ctx, struct probe_event* event) {
-    for (int i = 0; i < PROBE_CONDITIONS; i++)
-        if (!holds(event, &conditions[i])) return 0;
+/* What is running in user space has no stack in the kernel, and a thread of the kernel none of its own. */
+static __always_inline __s32 kept_stack(__s32 stack) {
+    if (stack < 0 && stack != -14 /* EFAULT */) __sync_fetch_and_add(&lost_no_stack, 1);
+    return stack < 0 ? -1 : stack;
+}
+
+static __always_inline void send(struct place* place) {
+    struct probe_event* event = &place->event;
+    for (__u32 i = 0; i < PROBE_VALUES; i++)
+        if (kept_values[i].source != PROBE_NOTHING) event->values[i] = figure_of(place, &kept_values[i]);
+    for (__u32 i = 0; i < PROBE_TEXTS; i++)
+        if (kept_texts[i].source != PROBE_NOTHING)
+            read_text(place, &kept_texts[i], event->texts[i], PROBE_TEXT_MAX);
+    __u32 bytes = event_bytes;
+    if (bytes > sizeof *event) return;
+    struct probe_event* sent = waggle_reserve(bytes);
+    if (!sent) return;
+    bpf_probe_read_kernel(sent, bytes, event);
+    waggle_submit(sent);
+}
+
+static __always_inline void judge(void* ctx, struct place* place) {
+    struct probe_event* event = &place->event;
+    if (!all_hold(place, conditions)) return;
     __sync_fetch_and_add(&hits, 1);
-    if (mode == MODE_HISTOGRAM) {
-        __u32 slot = slot_of(figure_of(event, &measured));
+    if (mode == MODE_HISTOGRAM && !is_keyed) {
+        __u32 slot = slot_of(figure_of(place, &measured));
         __u64* times = bpf_map_lookup_elem(&slots, &slot);
         if (times) __sync_fetch_and_add(times, 1);
-        return 0;
+        return;
     }
-    if (wants_kernel_stack) {
-        event->kernel_stack = bpf_get_stackid(ctx, &stacks, 0);
-        if (event->kernel_stack < 0) __sync_fetch_and_add(&lost_no_stack, 1);
-    }
-    if (wants_user_stack) event->user_stack = bpf_get_stackid(ctx, &stacks, 1u << 8 /* BPF_F_USER_STACK */);
-    if (mode == MODE_COUNT) {
-        count(event);
-        return 0;
-    }
-    read_texts(event);
-    struct probe_event* sent = waggle_reserve(sizeof *sent);
-    if (!sent) return 0;
-    __builtin_memcpy(sent, event, sizeof *sent);
-    waggle_submit(sent);
-    return 0;
+    if (wants_kernel_stack) event->kernel_stack = kept_stack(bpf_get_stackid(ctx, &stacks, 0));
+    if (wants_user_stack)
+        event->user_stack = kept_stack(bpf_get_stackid(ctx, &user_stacks, 1u << 8 /* BPF_F_USER_STACK */));
+    if (mode == MODE_SEND)
+        send(place);
+    else
+        count(place);
 }
 
 static __always_inline int end(void* ctx, struct place* place) {
-    judge(ctx, &place->event);
+    judge(ctx, place);
     place->taken = 0;
     return 0;
 }
 
-static __always_inline int enter(void) {
-    __u64 thread = bpf_get_current_pid_tgid(), now = bpf_ktime_get_ns();
+static __always_inline int enter(void* ctx) {
+    struct entry entry = {bpf_get_current_pid_tgid(), number_of_place(ctx)};
+    __u64 now = bpf_ktime_get_ns();
     if (!waggle_task_wanted(bpf_get_current_task_btf())) return 0;
-    if (bpf_map_update_elem(&entered, &thread, &now, BPF_ANY)) __sync_fetch_and_add(&lost_map_full, 1);
+    if (bpf_map_update_elem(&entered, &entry, &now, BPF_ANY)) __sync_fetch_and_add(&lost_map_full, 1);
     return 0;
 }
 
@@ -234,19 +211,19 @@ static __always_inline int give_up(struct place* place) {
 /* False: its entry was not seen. */
 static __always_inline _Bool leave(struct probe_event* event) {
     if (!wants_latency) return 1;
-    __u64 thread = bpf_get_current_pid_tgid();
-    __u64* since = bpf_map_lookup_elem(&entered, &thread);
+    struct entry entry = {bpf_get_current_pid_tgid(), event->place};
+    __u64* since = bpf_map_lookup_elem(&entered, &entry);
     if (!since) {
         __sync_fetch_and_add(&lost_no_entry, 1);
         return 0;
     }
     event->latency_ns = event->header.time_ns - *since;
-    bpf_map_delete_elem(&entered, &thread);
+    bpf_map_delete_elem(&entered, &entry);
     return 1;
 }
 
 static __always_inline int from_registers(struct pt_regs* ctx) {
-    struct place* place = begin();
+    struct place* place = begin(ctx);
     if (!place) return 0;
     struct probe_event* event = &place->event;
     event->arguments[0] = PT_REGS_PARM1_CORE(ctx);
@@ -260,7 +237,7 @@ static __always_inline int from_registers(struct pt_regs* ctx) {
 }
 
 static __always_inline int from_return(struct pt_regs* ctx) {
-    struct place* place = begin();
+    struct place* place = begin(ctx);
     if (!place) return 0;
     struct probe_event* event = &place->event;
     __builtin_memset(event->arguments, 0, sizeof event->arguments);
@@ -271,13 +248,13 @@ static __always_inline int from_return(struct pt_regs* ctx) {
 SEC("kprobe")
 int on_kprobe(struct pt_regs* ctx) { return from_registers(ctx); }
 SEC("kprobe")
-int on_kprobe_entry(struct pt_regs* ctx) { return enter(); }
+int on_kprobe_entry(struct pt_regs* ctx) { return enter(ctx); }
 SEC("kretprobe")
 int on_kretprobe(struct pt_regs* ctx) { return from_return(ctx); }
 SEC("uprobe")
 int on_uprobe(struct pt_regs* ctx) { return from_registers(ctx); }
 SEC("uprobe")
-int on_uprobe_entry(struct pt_regs* ctx) { return enter(); }
+int on_uprobe_entry(struct pt_regs* ctx) { return enter(ctx); }
 SEC("uretprobe")
 int on_uretprobe(struct pt_regs* ctx) { return from_return(ctx); }
 SEC("kprobe.multi")
@@ -292,17 +269,17 @@ static __always_inline void function_arguments(void* ctx, struct probe_event* ev
 
 SEC("fentry")
 int on_fentry(void* ctx) {
-    struct place* place = begin();
+    struct place* place = begin(ctx);
     if (!place) return 0;
     struct probe_event* event = &place->event;
     function_arguments(ctx, event);
     return end(ctx, place);
 }
 SEC("fentry")
-int on_fentry_entry(void* ctx) { return enter(); }
+int on_fentry_entry(void* ctx) { return enter(ctx); }
 SEC("fexit")
 int on_fexit(void* ctx) {
-    struct place* place = begin();
+    struct place* place = begin(ctx);
     if (!place) return 0;
     struct probe_event* event = &place->event;
     function_arguments(ctx, event);
@@ -312,7 +289,7 @@ int on_fexit(void* ctx) {
 
 SEC("raw_tp")
 int on_raw_tp(__u64* ctx) {
-    struct place* place = begin();
+    struct place* place = begin(ctx);
     if (!place) return 0;
     struct probe_event* event = &place->event;
 
@@ -323,20 +300,21 @@ int on_raw_tp(__u64* ctx) {
 
 SEC("tracepoint")
 int on_tracepoint(void* ctx) {
-    struct place* place = begin();
+    struct place* place = begin(ctx);
     if (!place) return 0;
     struct probe_event* event = &place->event;
     __builtin_memset(event->arguments, 0, sizeof event->arguments);
     __u32 bytes = context_bytes;
     if (bytes > PROBE_CONTEXT_MAX) bytes = PROBE_CONTEXT_MAX;
     event->context_bytes = bytes;
+    place->record = (__u64)ctx;
     bpf_probe_read_kernel(event->context, bytes, ctx);
     return end(ctx, place);
 }
 
 SEC("usdt")
 int on_usdt(struct pt_regs* ctx) {
-    struct place* place = begin();
+    struct place* place = begin(ctx);
     if (!place) return 0;
     struct probe_event* event = &place->event;
     for (__u32 i = 0; i < PROBE_ARGUMENTS; i++) {
@@ -348,9 +326,30 @@ int on_usdt(struct pt_regs* ctx) {
 
 SEC("perf_event")
 int on_perf(void* ctx) {
-    struct place* place = begin();
+    struct place* place = begin(ctx);
     if (!place) return 0;
     struct probe_event* event = &place->event;
     __builtin_memset(event->arguments, 0, sizeof event->arguments);
+    return end(ctx, place);
+}
+
+/* A walk over what there is now, read by us. */
+SEC("iter/task")
+int on_iter(__u64* ctx) {
+    void* first = (void*)ctx[1];
+    if (!first) return 0; /* its end */
+    struct task_struct* reader = bpf_get_current_task_btf();
+    struct task_struct* task = iterates_tasks ? first : reader;
+    struct place* place = begin_of(ctx, task);
+    if (!place) return 0;
+    struct probe_event* event = &place->event;
+    event->header.cgroup_id = 0;
+    if (iterates_tasks)
+        bpf_probe_read_kernel(event->header.comm, sizeof event->header.comm, task->comm);
+    else
+        event->header.pid = event->header.tid = event->header.comm[0] = 0;
+
+#pragma unroll
+    for (__u32 i = 0; i < PROBE_ARGUMENTS; i++) event->arguments[i] = i < arguments_given ? ctx[1 + i] : 0;
     return end(ctx, place);
 }

@@ -3,11 +3,14 @@
 
 #include <fmt/core.h>
 
+#include <map>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "engine/attach/places.h"
 #include "model/histogram.h"
 #include "sensing/made_schema.h"
 #include "sensing/state_pace.h"
@@ -20,44 +23,71 @@ namespace {
 constexpr SourceOption place_option = {
     "probe", OptionType::text, "PLACE",
     "Watch this place, as waggle probe does; what it sees is the table probe."};
-constexpr SourceOption filter_option = {
-    "filter", OptionType::text, "EXPR",
-    "Only where this holds at the place: \"len > 100 && flags & 0x40\". Asked in the kernel."};
+constexpr SourceOption filter_option = {"filter", OptionType::text, "EXPR",
+                                        "Only where this holds at the place: \"len > 100 && filename == "
+                                        "\"/etc/*\"\", with && || ! and brackets. Asked "
+                                        "in the kernel."};
+constexpr SourceOption show_option = {
+    "show", OptionType::text, "A,B",
+    "These too, each a field of the table probe: str(arg0), ip(arg1), path->dentry->d_name.name."};
 constexpr SourceOption stack_option = {
     "stack", OptionType::yes_no, "",
     "The stack as well: the kernel's; of a program's function, the process's own."};
+constexpr SourceOption user_stack_option = {
+    "ustack", OptionType::yes_no, "",
+    "The process's own stack as well, the same code of many processes as one."};
 constexpr SourceOption count_option = {
-    "count", OptionType::yes_no, "",
-    "Count in the kernel instead: by command, by --by FIELD, or by --stack."};
-constexpr SourceOption by_option = {"by", OptionType::text, "FIELD", "What --count counts by."};
+    "count", OptionType::yes_no, "", "Count in the kernel instead: by command, by --by A,B, or by --stack."};
+constexpr SourceOption by_option = {"by", OptionType::text, "A,B",
+                                    "What --count, --sum and --hist count by: up to four fields."};
 constexpr SourceOption hist_option = {
     "hist", OptionType::text, "FIELD",
     "A distribution of this field instead: an argument, return or latency_ns."};
-constexpr SourceOption all_options[] = {place_option, filter_option, stack_option,
-                                        count_option, by_option,     hist_option};
+constexpr SourceOption sum_option = {
+    "sum", OptionType::text, "FIELD",
+    "The sum of this field instead, with how often: by command, or --by A,B."};
+constexpr SourceOption all_options[] = {place_option, filter_option,     show_option,
+                                        stack_option, user_stack_option, count_option,
+                                        by_option,    hist_option,       sum_option};
 
 enum Kind : std::uint16_t { kind_event, kind_count, kind_histogram };
 constexpr std::size_t records_at_once = 256;
+
+std::vector<std::string> listed(std::string_view text) {
+    std::vector<std::string> out;
+    for (const std::string_view each : split(text, ','))
+        if (!trim(each).empty()) out.emplace_back(trim(each));
+    return out;
+}
 
 Result<ProbeRequest> request_of(const StartOptions& options) {
     const OptionValues& values = options.values;
     if (!values.given(place_option))
         return Error{"it watches a place: waggle probe kprobe:vfs_read, or --probe kprobe:vfs_read",
                      ErrorKind::usage};
-    if (values.yes(count_option) && values.given(hist_option))
-        return Error{"--count and --hist are two answers; ask for one", ErrorKind::usage};
-    if (values.given(by_option) && !values.yes(count_option))
-        return Error{"--by says what --count counts by; --count is missing", ErrorKind::usage};
+    const bool counts = values.yes(count_option), histogram = values.given(hist_option),
+               sums = values.given(sum_option);
+    if (counts + histogram + sums > 1)
+        return Error{"--count, --hist and --sum are answers of their own; ask for one", ErrorKind::usage};
+    if (values.given(by_option) && counts + histogram + sums == 0)
+        return Error{"--by says what --count, --hist or --sum counts by; --count is missing",
+                     ErrorKind::usage};
     const Result<AttachSpec> spec = AttachSpec::parse(values.text(place_option));
     if (!spec) return spec.error();
     ProbeRequest request;
     request.spec = *spec;
-    request.mode = values.yes(count_option)    ? ProbeRequest::Mode::counts
-                   : values.given(hist_option) ? ProbeRequest::Mode::histogram
-                                               : ProbeRequest::Mode::events;
+    request.mode = counts      ? ProbeRequest::Mode::counts
+                   : histogram ? ProbeRequest::Mode::histogram
+                   : sums      ? ProbeRequest::Mode::sums
+                               : ProbeRequest::Mode::events;
     request.filter = values.text(filter_option);
-    request.measured = values.yes(count_option) ? values.text(by_option) : values.text(hist_option);
-    request.stack = values.yes(stack_option);
+    request.measured = histogram ? values.text(hist_option) : values.text(sum_option);
+    request.by = listed(values.text(by_option));
+    request.shown = listed(values.text(show_option));
+    const bool of_user = spec->kind == AttachKind::uprobe || spec->kind == AttachKind::uretprobe ||
+                         spec->kind == AttachKind::usdt;
+    request.kernel_stack = values.yes(stack_option) && !of_user;
+    request.user_stack = values.yes(user_stack_option) || (values.yes(stack_option) && of_user);
     request.start = options;
     request.start.mode = request.mode == ProbeRequest::Mode::events ? Mode::events : Mode::aggregate;
     return request;
@@ -68,16 +98,27 @@ std::string meaning_of(const ProbeField& field) {
     if (field.figure.source == PROBE_RETURN)
         return field.type.empty() ? "What it returned." : fmt::format("What it returned: {}.", field.type);
     if (field.figure.source == PROBE_LATENCY) return "Between entry and return.";
+    if (field.figure.source == PROBE_PLACE) return "Which of the places.";
+    if (!field.expression.empty()) return fmt::format("{}: {}.", field.expression, field.type);
     if (field.figure.source == PROBE_CPU) return "The processor it happened on.";
     const std::string_view kind =
-        field.figure.source == PROBE_CONTEXT ? "Of the tracepoint's record" : "Argument";
+        field.figure.source == PROBE_ARGUMENT ? "Argument" : "Of the tracepoint's record";
     return field.type.empty() ? fmt::format("{}.", kind) : fmt::format("{}: {}.", kind, field.type);
+}
+
+// "unsigned int len", "const char * filename": as a program would declare it.
+std::string declaration_of(const ProbeField& field) {
+    if (field.type.empty()) return field.name;
+    const bool has_name =
+        field.type.ends_with(" " + field.name) || field.type.find(field.name + "[") != std::string::npos;
+    return has_name ? field.type : fmt::format("{} {}", field.type, field.name);
 }
 
 // An address and raw bytes stand for a thing; they are no text.
 Unit unit_of(const ProbeField& field) {
     if (field.figure.source == PROBE_LATENCY) return Unit::nanoseconds;
-    const bool thing = field.shape == ProbeField::Shape::pointer || field.shape == ProbeField::Shape::bytes;
+    const bool thing = field.shape == ProbeField::Shape::pointer || field.shape == ProbeField::Shape::bytes ||
+                       field.shape == ProbeField::Shape::address || !field.flags.empty();
     return thing ? Unit::identifier : Unit::none;
 }
 
@@ -109,7 +150,7 @@ struct EventTable {
   private:
     void add(const ProbeField& field) {
         using Shape = ProbeField::Shape;
-        const bool is_text = field.shape != Shape::number;
+        const bool is_text = field.shape != Shape::number || !field.flags.empty();
         const Type type = is_text ? Type::text_ref : field.figure.is_signed ? Type::i64 : Type::u64;
         const std::string dictionary = field.names.empty() ? "" : "probe." + field.name;
         const std::string meaning = meaning_of(field);
@@ -130,6 +171,8 @@ class Probe final : public Running {
         if (!request) return request.error();
         Result<ProbedPlace> place = ProbedPlace::start(*request);
         if (!place) return place.error();
+        if (request->spec.kind == AttachKind::iter)
+            if (auto walked = place->walk(); !walked) return walked.error();
         auto running = std::unique_ptr<Probe>(
             new Probe(*request, std::move(*place), std::string(options.values.text(place_option))));
         for (const ProbeField& field : running->place_.fields().fields)
@@ -152,8 +195,9 @@ class Probe final : public Running {
     }
     void state(const StateSink& sink) override {
         pace_.pace([&] {
-            if (request_.mode == ProbeRequest::Mode::counts) tell_counts(sink);
-            if (request_.mode == ProbeRequest::Mode::histogram) tell_histogram(sink);
+            if (request_.mode == ProbeRequest::Mode::counts || request_.mode == ProbeRequest::Mode::sums)
+                tell_counts(sink);
+            if (request_.mode == ProbeRequest::Mode::histogram) tell_histograms(sink);
         });
     }
     bool finish() override {
@@ -162,26 +206,38 @@ class Probe final : public Running {
     }
 
     std::vector<HookUse> hooks() const override {
+        const std::vector<Attachment> attachments = place_.attachments();
         std::string where;
-        for (const Attachment& each : place_.attachments()) where += (where.empty() ? "" : ", ") + each.where;
+        if (place_.places() > 1)
+            where = fmt::format("{} ({} places)", to_string(request_.spec), place_.places());
+        else
+            for (const Attachment& each : attachments) where += (where.empty() ? "" : ", ") + each.where;
         return {{"place", where, "", ""}};
     }
     std::vector<Loss> losses() const override { return place_.losses(); }
+    RunCost cost() const override { return place_.cost(); }
+    bool ended() const override { return request_.spec.kind == AttachKind::iter; }
     std::vector<std::string> problems() const override {
         return problem_.empty() ? std::vector<std::string>{} : std::vector<std::string>{problem_};
     }
 
   private:
     Probe(const ProbeRequest& request, ProbedPlace place, const std::string& where)
-        : request_(request), place_(std::move(place)), events_(place_.fields(), where, request.stack) {
-        key_ =
-            counts_.add("key", Type::text_ref,
-                        {.meaning = "What was counted: the command's name, the field's value or the stack."});
+        : request_(request), place_(std::move(place)), events_(place_.fields(), where, request.by_stack()) {
+        key_ = counts_.add(
+            "key", Type::text_ref,
+            {.meaning = "What was counted: the command's name, the fields' values or the stack."});
         value_ = counts_.add("value", Type::i64,
                              {.meaning = "The field's value as a number, where one was counted by.",
                               .traits = trait_nullable | trait_hidden});
         times_ =
             counts_.add("times", Type::u64, {.meaning = "How often since the start.", .unit = Unit::count});
+        sum_ = counts_.add("sum", Type::i64,
+                           {.meaning = "The sum of the field that is summed up.", .traits = trait_nullable});
+        histogram_key_ =
+            histograms_.add("key", Type::text_ref,
+                            {.meaning = "What was counted by; empty where it is one distribution.",
+                             .traits = trait_nullable});
         measured_ = histograms_.add("field", Type::text_ref, {.meaning = "Whose values they are."});
         const Unit unit = request.measured == "latency_ns" ? Unit::nanoseconds : Unit::none;
         values_ = histograms_.add("distribution", Type::distribution,
@@ -193,13 +249,10 @@ class Probe final : public Running {
     void put(const probe_event& event) {
         records_.begin(events_.schema, event.header);
         for (const EventTable::Column& column : events_.columns) {
-            const std::uint64_t figure = figure_of(event, column.field->figure);
-            if (!column.is_text)
-                records_.number(column.number, figure);
-            else if (column.field->shape == ProbeField::Shape::pointer)
-                records_.text(column.number, words_.address(figure));
+            if (column.is_text)
+                records_.text(column.number, words_.text(event, *column.field).value_or("(not readable)"));
             else
-                records_.text(column.number, words_.text(event, *column.field).value_or(""));
+                records_.number(column.number, figure_of(event, *column.field));
         }
         if (!events_.has_stack) return;
         const std::string stack = words_.stack(event.kernel_stack, event.user_stack, event.header.pid);
@@ -219,34 +272,61 @@ class Probe final : public Running {
             problem_ = fmt::format("what was counted cannot be read: {}", counts.error().message);
             return;
         }
-        const ProbeField* by = request_.measured.empty() ? nullptr : place_.fields().find(request_.measured);
-        const std::uint64_t now_ns = SystemClock().monotonic_ns();
+        words_.look_again();
+        const auto& keys = place_.keys();
+        const bool one_number = keys.size() == 1 && !keys.front()->is_text();
+        const bool sums = request_.mode == ProbeRequest::Mode::sums;
+        // What has the same words is the same: two stacks that differ only where nothing is known.
+        std::map<std::string, ProbedPlace::Count> said;
         for (const ProbedPlace::Count& count : *counts) {
+            const auto [at, is_new] = said.try_emplace(words_.key(count.key, only_pid()), count);
+            if (is_new) continue;
+            at->second.times += count.times;
+            at->second.sum += count.sum;
+        }
+        const std::uint64_t now_ns = SystemClock().monotonic_ns();
+        const auto none = static_cast<std::uint64_t>(null_i64);
+        for (const auto& [key, count] : said) {
             records_.begin(counts_, now_ns);
-            const std::string_view comm(count.key.comm, ::strnlen(count.key.comm, sizeof count.key.comm));
-            const std::string stack = words_.stack(count.key.kernel_stack, count.key.user_stack, only_pid());
-            records_.text(key_, by              ? words_.number(*by, count.key.value)
-                                : stack.empty() ? std::string(comm)
-                                                : stack);
-            records_.number(value_, by ? count.key.value : static_cast<std::uint64_t>(null_i64));
+            records_.text(key_, key);
+            records_.number(value_, one_number ? count.key.values[0] : none);
             records_.number(times_, count.times);
+            records_.number(sum_, sums ? static_cast<std::uint64_t>(count.sum) : none);
         }
         sink(counts_.schema(), records_.take());
     }
 
-    void tell_histogram(const StateSink& sink) {
-        const Result<std::vector<std::uint64_t>> slots = place_.histogram();
-        if (!slots) {
-            problem_ = fmt::format("the distribution cannot be read: {}", slots.error().message);
-            return;
-        }
+    void add_histogram(const std::string& key, std::span<const std::uint64_t> slots) {
         std::vector<std::byte> blob;
-        pack_histogram(blob, HistogramForm::log_linear(0, 64), std::span(*slots).first(PROBE_SLOTS));
+        pack_histogram(blob, HistogramForm::log_linear(0, 64), slots.first(PROBE_SLOTS));
         records_.begin(histograms_, SystemClock().monotonic_ns());
+        records_.text(histogram_key_, key);
         records_.text(measured_, request_.measured);
         records_.text(values_, {reinterpret_cast<const char*>(blob.data()), blob.size()});
-        records_.number(negative_, slots->back());
-        sink(histograms_.schema(), records_.take());
+        records_.number(negative_, slots.back());
+    }
+
+    void tell_histograms(const StateSink& sink) {
+        const bool is_keyed = !place_.keys().empty() || request_.by_stack();
+        if (!is_keyed) {
+            const Result<std::vector<std::uint64_t>> slots = place_.histogram();
+            if (slots) add_histogram("", *slots);
+            if (!slots) problem_ = fmt::format("the distribution cannot be read: {}", slots.error().message);
+        } else {
+            const Result<std::vector<ProbedPlace::Count>> counts = place_.counts();
+            if (!counts)
+                problem_ = fmt::format("the distributions cannot be read: {}", counts.error().message);
+            std::map<std::string, std::vector<std::uint64_t>> by_key;
+            words_.look_again();
+            if (counts)
+                for (const ProbedPlace::Count& count : *counts) {
+                    std::vector<std::uint64_t>& slots = by_key[words_.key(count.key, only_pid())];
+                    slots.resize(PROBE_SLOTS + 1);
+                    slots.at(count.key.slot) += count.times;
+                }
+            for (const auto& [key, slots] : by_key) add_histogram(key, slots);
+        }
+        if (problem_.empty()) sink(histograms_.schema(), records_.take());
     }
 
     ProbeRequest request_;
@@ -260,11 +340,28 @@ class Probe final : public Running {
                            "How the values of a field of the place are distributed.",
                            {.kind = kind_histogram, .is_state = true}};
     const Schema* schemas_[3] = {&events_.schema.schema(), &counts_.schema(), &histograms_.schema()};
-    std::size_t key_ = 0, value_ = 0, times_ = 0, measured_ = 0, values_ = 0, negative_ = 0;
+    std::size_t key_ = 0, value_ = 0, times_ = 0, sum_ = 0;
+    std::size_t histogram_key_ = 0, measured_ = 0, values_ = 0, negative_ = 0;
     MadeRecords records_;
     std::string problem_;
     StatePace pace_;
 };
+
+// The places that the option means, and of a single one what it has.
+Result<std::string> list_places(const OptionValues& values) {
+    const Result<AttachSpec> spec = AttachSpec::parse(values.text(place_option));
+    if (!spec) return spec.error();
+    const Result<std::vector<AttachSpec>> places = kernel::places_of(*spec);
+    if (!places) return places.error();
+    std::string out;
+    for (const AttachSpec& place : *places) out += to_string(place) + "\n";
+    if (places->size() > 1) return out;
+    const Result<ProbeFields> fields = probe_fields(places->front());
+    if (!fields) return fields.error();
+    for (const ProbeField& field : fields->fields)
+        if (!field.always) out += fmt::format("    {}\n", escape_control(declaration_of(field)));
+    return out;
+}
 
 // What was counted in the kernel, else the events by who passed there.
 constexpr std::string_view top_query =
@@ -281,6 +378,7 @@ constinit const Source probe_source = {
     .asked_by = &place_option,
     .top_query = top_query,
     .start = Probe::start,
+    .listing = list_places,
 };
 
 }  // namespace waggle::sensors

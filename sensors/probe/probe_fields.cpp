@@ -5,83 +5,25 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <charconv>
 #include <memory>
+#include <span>
 
 #include "base/nearest.h"
 #include "base/text.h"
 #include "engine/attach/tracefs.h"
 #include "engine/support/libbpf_log.h"
+#include "sensors/probe/kernel_types.h"
+#include "sensors/probe/tracepoint_format.h"
 
 namespace waggle::sensors {
 namespace {
 
-using Btf = std::unique_ptr<btf, decltype(&btf__free)>;
-
-const btf_type* resolved(const btf* types, __u32 id) {
-    const btf_type* type = btf__type_by_id(types, id);
-    while (type && (btf_is_mod(type) || btf_is_typedef(type) || btf_is_type_tag(type)))
-        type = btf__type_by_id(types, type->type);
-    return type;
-}
-
-// "const char *", "struct sock *", "unsigned int".
-std::string type_name(const btf* types, __u32 id) {
-    std::string behind;
-    for (int depth = 0; depth < 16; ++depth) {
-        const btf_type* type = btf__type_by_id(types, id);
-        if (!type || id == 0) return "void" + behind;
-        if (btf_is_ptr(type)) {
-            behind = (behind.starts_with("*") || behind.empty() ? "*" + behind : "* " + behind);
-        } else if (btf_is_const(type)) {
-            const std::string inner = type_name(types, type->type);
-            return (inner.ends_with("*") ? inner + " const" : "const " + inner) +
-                   (behind.empty() ? "" : " " + behind);
-        } else if (!btf_is_mod(type) && !btf_is_type_tag(type)) {
-            const std::string_view kind = btf_is_struct(type)     ? "struct "
-                                          : btf_is_union(type)    ? "union "
-                                          : btf_is_any_enum(type) ? "enum "
-                                                                  : "";
-            std::string_view name = btf__name_by_offset(types, type->name_off);
-            if (name.empty()) name = btf_is_func_proto(type) ? "function" : "(unnamed)";
-            return fmt::format("{}{}{}{}", kind, name, behind.empty() ? "" : " ", behind);
-        }
-        id = type->type;
-    }
-    return behind;
-}
-
-ProbeField field_of(const btf* types, __u32 id, std::string name) {
-    ProbeField field;
-    field.name = std::move(name);
-    field.type = type_name(types, id);
-    field.figure.size = 8;
-    const btf_type* type = resolved(types, id);
-    if (!type) return field;
-    if (btf_is_ptr(type)) {
-        const btf_type* target = resolved(types, type->type);
-        field.shape = ProbeField::Shape::pointer;
-        if (target && btf_is_int(target) && target->size == 1 &&
-            field.type.find("char") != std::string::npos) {
-            field.shape = ProbeField::Shape::text;
-        }
-    } else if (btf_is_int(type)) {
-        field.figure.size = static_cast<__u16>(std::min<__u32>(type->size, 8));
-        field.figure.is_signed = (btf_int_encoding(type) & BTF_INT_SIGNED) != 0;
-    } else if (btf_is_any_enum(type)) {
-        field.figure.size = static_cast<__u16>(type->size);
-        for (int i = 0; i < btf_vlen(type); ++i) {
-            if (btf_is_enum(type)) {
-                const auto& value = btf_enum(type)[i];
-                field.names.emplace(static_cast<__u32>(value.val),
-                                    btf__name_by_offset(types, value.name_off));
-            } else {
-                const auto& value = btf_enum64(type)[i];
-                field.names.emplace(btf_enum64_value(&value), btf__name_by_offset(types, value.name_off));
-            }
-        }
-    }
-    return field;
+probe_figure figure_from(probe_origin source, __u16 size, __u32 at = 0) {
+    probe_figure figure{};
+    figure.source = source;
+    figure.size = size;
+    figure.at = at;
+    return figure;
 }
 
 void add_prototype(const btf* types, const btf_type* proto, int skipped, ProbeFields& out) {
@@ -90,7 +32,7 @@ void add_prototype(const btf* types, const btf_type* proto, int skipped, ProbeFi
         const btf_param& param = btf_params(proto)[i + skipped];
         std::string name = btf__name_by_offset(types, param.name_off);
         if (name.empty()) name = fmt::format("arg{}", i);
-        ProbeField field = field_of(types, param.type, std::move(name));
+        ProbeField field = field_of_type(types, param.type, std::move(name));
         field.figure.source = PROBE_ARGUMENT;
         field.figure.at = static_cast<__u32>(i);
         out.fields.push_back(std::move(field));
@@ -103,7 +45,7 @@ void add_unnamed(std::uint32_t count, ProbeFields& out) {
         ProbeField field;
         field.name = fmt::format("arg{}", i);
         field.shape = ProbeField::Shape::pointer;  // in hexadecimal, since nobody knows what it is
-        field.figure = {PROBE_ARGUMENT, 0, 8, i};
+        field.figure = figure_from(PROBE_ARGUMENT, 8, i);
         out.fields.push_back(std::move(field));
     }
     out.arguments = count;
@@ -115,71 +57,60 @@ void add_return(const btf* types, const btf_type* proto, ProbeFields& out) {
     field.shape = ProbeField::Shape::number;
     field.figure.size = 8;
     field.figure.is_signed = 1;
-    if (proto) field = field_of(types, proto->type, "");
-    if (field.shape == ProbeField::Shape::text) field.shape = ProbeField::Shape::pointer;
+    if (proto) field = field_of_type(types, proto->type, "");
     field.name = "return";
     field.figure.source = PROBE_RETURN;
     out.fields.push_back(std::move(field));
     ProbeField latency;
     latency.name = "latency_ns";
     latency.type = "unsigned long";
-    latency.figure = {PROBE_LATENCY, 0, 8, 0};
+    latency.figure = figure_from(PROBE_LATENCY, 8);
     out.fields.push_back(std::move(latency));
 }
 
-// "	field:unsigned short common_type;	offset:0;	size:2;	signed:0;"
-void add_tracepoint(std::string_view format, ProbeFields& out) {
-    const auto number_behind = [](std::string_view line, std::string_view word) -> std::int64_t {
-        const std::size_t at = line.find(word);
-        std::int64_t value = -1;
-        if (at != std::string_view::npos)
-            std::from_chars(line.data() + at + word.size(), line.data() + line.size(), value);
-        return value;
-    };
-    for (const std::string_view line : split(format, '\n')) {
-        const std::size_t begin = line.find("field:");
-        if (begin == std::string_view::npos) continue;
-        const std::size_t end = line.find(';', begin);
-        if (end == std::string_view::npos) continue;
-        std::string_view declared = line.substr(begin + 6, end - begin - 6);
-        const std::int64_t offset = number_behind(line, "offset:"), size = number_behind(line, "size:");
-        if (offset < 0 || size < 0 || offset + size > PROBE_CONTEXT_MAX) continue;
-        out.context_bytes = std::max(out.context_bytes, static_cast<std::uint32_t>(offset + size));
-        const std::size_t bracket = declared.find('[');
-        const bool elsewhere = declared.starts_with("__data_loc") || declared.starts_with("__rel_loc");
-        std::string_view before = elsewhere ? declared : trim(declared.substr(0, bracket));
-        const std::size_t space = before.find_last_of(" *");
-        ProbeField field;
-        field.name = before.substr(space == std::string_view::npos ? 0 : space + 1);
-        field.type = declared;
-        if (field.name.starts_with("common_")) continue;
-        field.figure = {PROBE_CONTEXT, static_cast<__u8>(number_behind(line, "signed:") == 1),
-                        static_cast<__u16>(size), static_cast<__u32>(offset)};
-        const bool is_char = declared.find("char") != std::string_view::npos;
-        if (elsewhere) out.context_bytes = PROBE_CONTEXT_MAX;  // its bytes lie behind the fixed fields
-        if (elsewhere && is_char)
-            field.shape = ProbeField::Shape::text;
-        else if (bracket != std::string_view::npos)
-            field.shape = is_char ? ProbeField::Shape::text : ProbeField::Shape::bytes;
-        else if (declared.find('*') != std::string_view::npos)
-            field.shape = ProbeField::Shape::pointer;
-        out.fields.push_back(std::move(field));
-    }
-}
-
 void add_always(ProbeFields& out) {
-    const auto add = [&](std::string_view name, __u8 source, __u16 size) {
+    const auto add = [&](std::string_view name, probe_origin source, __u16 size) {
         if (out.find(name)) return;
         ProbeField field;
         field.name = name;
-        field.figure = {source, 0, size, 0};
+        field.figure = figure_from(source, size);
         field.always = true;
+        if (source == PROBE_COMM) {
+            field.shape = ProbeField::Shape::text;
+            field.figure.text = PROBE_STRING;
+        }
         out.fields.push_back(std::move(field));
     };
     add("pid", PROBE_PID, 4);
     add("tid", PROBE_TID, 4);
     add("uid", PROBE_UID, 4);
     add("cpu", PROBE_CPU, 4);
+    add("comm", PROBE_COMM, WAGGLE_COMM_LEN);
+}
+
+std::shared_ptr<btf> kernel_types() {
+    kernel::capture_libbpf_log();
+    return {btf__load_vmlinux_btf(), btf__free};
+}
+
+// "struct sock * sk" in a tracepoint's record: that struct, where the kernel describes it.
+void point_into_types(const btf* types, ProbeField& field) {
+    const std::size_t at = field.type.find("struct ");
+    if (field.target || field.figure.size != 8 || at == std::string::npos ||
+        field.type.find('*') == std::string::npos)
+        return;
+    const std::string_view behind = std::string_view(field.type).substr(at + 7);
+    const std::string name(behind.substr(0, behind.find(' ')));
+    const int id = btf__find_by_name_kind(types, name.c_str(), BTF_KIND_STRUCT);
+    if (id > 0) field.target = static_cast<std::uint32_t>(id);
+}
+
+template <class Fields>
+auto found_in(Fields& fields, std::string_view name) {
+    const auto found = std::ranges::find_if(fields, [&](const ProbeField& field) {
+        return field.name == name || (!field.expression.empty() && field.expression == name);
+    });
+    return found == fields.end() ? nullptr : &*found;
 }
 
 const btf_type* function_prototype(const btf* types, const std::string& name) {
@@ -196,16 +127,20 @@ const btf_type* typedef_prototype(const btf* types, const std::string& name) {
 
 }  // namespace
 
-const ProbeField* ProbeFields::find(std::string_view name) const {
-    const auto found = std::ranges::find(fields, name, &ProbeField::name);
-    return found == fields.end() ? nullptr : &*found;
+const ProbeField* ProbeFields::find(std::string_view name) const { return found_in(fields, name); }
+
+bool ProbeField::in_record() const {
+    if (figure.hops > 0) return false;
+    return figure.source == PROBE_RECORD || figure.source == PROBE_DATA_LOC ||
+           figure.source == PROBE_REL_LOC || (figure.source == PROBE_CONTEXT && !is_text());
 }
 
-Result<const ProbeField*> ProbeFields::need(std::string_view name) const {
-    if (const ProbeField* field = find(name)) return field;
+namespace {
+
+Error unknown(std::string_view name, const ProbeFields& fields) {
     std::vector<std::string_view> known;
     std::string all;
-    for (const ProbeField& field : fields) {
+    for (const ProbeField& field : fields.fields) {
         known.push_back(field.name);
         all += (all.empty() ? "" : ", ") + field.name;
     }
@@ -215,18 +150,83 @@ Result<const ProbeField*> ProbeFields::need(std::string_view name) const {
         ErrorKind::usage};
 }
 
+// What str() and ip() make of a field.
+Result<void> read_as(std::string_view what, ProbeField& field) {
+    using Shape = ProbeField::Shape;
+    const bool is_pointer = field.figure.text != PROBE_NUMBER || field.figure.size == 8;
+    if (what == "str") {
+        if (!is_pointer)
+            return Error{fmt::format("{} is no pointer to a text", field.name), ErrorKind::usage};
+        field.shape = Shape::text;
+        field.figure.text = field.figure.text == PROBE_LIST ? PROBE_LIST : PROBE_STRING;
+        return {};
+    }
+    const bool holds_address = field.figure.size == 4 || field.figure.size == 16;
+    if (!holds_address && field.shape != Shape::address)
+        return Error{fmt::format("{} is no address of IP: it has neither 4 nor 16 bytes", field.name),
+                     ErrorKind::usage};
+    field.shape = Shape::address;
+    field.figure.is_signed = 0;
+    return {};
+}
+
+// "path->dentry->name" is called name, or path_dentry_name where there is a name already.
+std::string free_name(std::string_view expression, std::string_view last, const ProbeFields& fields) {
+    if (!fields.find(last)) return std::string(last);
+    std::string out;
+    for (const char c : expression)
+        if (is_word(c))
+            out += c;
+        else if (!out.ends_with('_'))
+            out += '_';
+    return out;
+}
+
+}  // namespace
+
+Result<const ProbeField*> ProbeFields::need(std::string_view expression) {
+    for (const std::string_view word : {"args->", "args."})
+        if (expression.starts_with(word)) expression.remove_prefix(word.size());
+    if (expression == "retval") expression = "return";
+    if (const ProbeField* field = find(expression)) return field;
+    for (const std::string_view what : {"str", "ip"}) {
+        if (!expression.starts_with(what) || !expression.substr(what.size()).starts_with('(') ||
+            !expression.ends_with(')'))
+            continue;
+        const std::string_view inner =
+            expression.substr(what.size() + 1, expression.size() - what.size() - 2);
+        const Result<const ProbeField*> field = need(trim(inner));
+        if (!field) return field;
+        if (auto read = read_as(what, *found_in(fields, (*field)->name)); !read) return read.error();
+        return field;
+    }
+    std::size_t end = 0;
+    while (end < expression.size() && is_word(expression[end])) ++end;
+    ProbeField* from = found_in(fields, expression.substr(0, end));
+    if (!from || end == expression.size()) return unknown(expression, *this);
+    const std::string_view path = expression.substr(end);
+    if (!path.starts_with("->") && !path.starts_with('.')) return unknown(expression, *this);
+    if (!types) types = kernel_types();
+    if (!types) return Error{"this kernel does not describe its types (build option CONFIG_DEBUG_INFO_BTF)"};
+    point_into_types(types.get(), *from);
+    Result<ProbeField> made = member_of(types.get(), *from, path);
+    if (!made) return made.error();
+    made->expression = expression;
+    made->name = free_name(expression, made->name, *this);
+    fields.push_back(std::move(*made));
+    return &fields.back();
+}
+
 Result<ProbeFields> probe_fields(const AttachSpec& spec, const std::string& tracefs) {
     ProbeFields out;
-    kernel::capture_libbpf_log();
-    Btf types(nullptr, btf__free);
-    const auto kernel_types = [&]() -> const btf* {
-        if (!types) types.reset(btf__load_vmlinux_btf());
-        return types.get();
+    const auto described = [&]() -> const btf* {
+        if (!out.types) out.types = kernel_types();
+        return out.types.get();
     };
     switch (spec.kind) {
         case AttachKind::kprobe:
         case AttachKind::fentry: {
-            const btf* known = kernel_types();
+            const btf* known = described();
             const btf_type* proto =
                 known && spec.offset == 0 ? function_prototype(known, spec.target) : nullptr;
             if (proto)
@@ -237,7 +237,7 @@ Result<ProbeFields> probe_fields(const AttachSpec& spec, const std::string& trac
         }
         case AttachKind::kretprobe:
         case AttachKind::fexit: {
-            const btf* known = kernel_types();
+            const btf* known = described();
             const btf_type* proto = known ? function_prototype(known, spec.target) : nullptr;
             if (proto && spec.kind == AttachKind::fexit) add_prototype(known, proto, 0, out);
             add_return(known, proto, out);
@@ -245,7 +245,7 @@ Result<ProbeFields> probe_fields(const AttachSpec& spec, const std::string& trac
         }
         case AttachKind::raw_tp:
         case AttachKind::tp_btf: {
-            const btf* known = kernel_types();
+            const btf* known = described();
             // The function that calls the probes has the arguments' names; the typedef only their types.
             const btf_type* proto = known ? function_prototype(known, "__traceiter_" + spec.target) : nullptr;
             if (!proto && known) proto = typedef_prototype(known, "btf_trace_" + spec.target);
@@ -257,7 +257,9 @@ Result<ProbeFields> probe_fields(const AttachSpec& spec, const std::string& trac
             if (!list) return list.error();
             const Result<std::string> format = list->format(spec.group, spec.target);
             if (!format) return format.error();
-            add_tracepoint(*format, out);
+            add_tracepoint_fields(*format, out);
+            if (spec.group == "syscalls" || spec.group == "raw_syscalls")
+                name_system_call_fields(spec.target, out);
             break;
         }
         case AttachKind::uretprobe:
@@ -272,79 +274,56 @@ Result<ProbeFields> probe_fields(const AttachSpec& spec, const std::string& trac
             break;
         case AttachKind::perf:
             break;
+        case AttachKind::iter: {
+            const btf* known = described();
+            const btf_type* proto = known ? function_prototype(known, "bpf_iter_" + spec.target) : nullptr;
+            if (proto) add_prototype(known, proto, 1, out);  // the first one tells of the walk
+            break;
+        }
         case AttachKind::section:
         case AttachKind::kretprobe_multi:
         case AttachKind::lsm:
-        case AttachKind::iter:
         case AttachKind::xdp:
         case AttachKind::tc:
         case AttachKind::cgroup_skb:
         case AttachKind::sockops:
             return Error{
-                fmt::format("waggle probe has no program for {}; it takes kprobe, kretprobe, kprobe.multi, "
-                            "fentry, fexit, uprobe, uretprobe, usdt, tracepoint, raw_tp, tp_btf and perf",
-                            to_string(spec.kind)),
+                fmt::format(
+                    "waggle probe has no program for {}; it takes kprobe, kretprobe, kprobe.multi, "
+                    "fentry, fexit, uprobe, uretprobe, usdt, tracepoint, raw_tp, tp_btf, iter and perf",
+                    to_string(spec.kind)),
                 ErrorKind::usage};
     }
     add_always(out);
     return out;
 }
 
-Result<std::vector<probe_condition>> parse_conditions(std::string_view text, const ProbeFields& fields) {
-    struct Sign {
-        std::string_view text;
-        probe_comparison comparison;
-    };
-    static constexpr Sign signs[] = {{"==", PROBE_EQUAL},    {"!=", PROBE_UNEQUAL}, {"<=", PROBE_AT_MOST},
-                                     {">=", PROBE_AT_LEAST}, {"<", PROBE_LESS},     {">", PROBE_MORE},
-                                     {"&", PROBE_HAS_BIT}};
-    std::vector<probe_condition> out;
-    const auto wrong = [&](std::string_view at, std::string why) {
-        return Error{fmt::format("--filter: column {}: {}", at.data() - text.data() + 1, why),
-                     ErrorKind::usage};
-    };
-    std::string_view rest = text;
-    for (bool more = true; more;) {
-        const std::size_t joint = rest.find("&&");
-        more = joint != std::string_view::npos;
-        const std::string_view part = trim(rest.substr(0, joint));
-        if (part.empty()) return wrong(rest, "a comparison is missing, as in len > 100");
-        rest = more ? rest.substr(joint + 2) : std::string_view();
-        const std::size_t at = part.find_first_of("=!<>&");
-        const Sign* sign = nullptr;
-        for (const Sign& each : signs)
-            if (at != std::string_view::npos && part.substr(at).starts_with(each.text)) {
-                sign = &each;
-                break;
-            }
-        if (!sign) return wrong(part, "no comparison; there are == != < <= > >= and &");
-        const std::string_view left = trim(part.substr(0, at));
-        const std::string_view right = trim(part.substr(at + sign->text.size()));
-        const Result<const ProbeField*> field = fields.need(left);
-        if (!field) return wrong(part, field.error().message);
-        if ((*field)->shape == ProbeField::Shape::text || (*field)->shape == ProbeField::Shape::bytes)
-            return wrong(part, fmt::format("{} is no number", left));
-        probe_condition condition{(*field)->figure, static_cast<__u64>(sign->comparison), 0};
-        const bool negative = right.starts_with('-');
-        const std::string_view digits = right.substr(negative ? 1 : 0);
-        const bool hex = digits.starts_with("0x");
-        const char* end = digits.data() + digits.size();
-        const auto read = std::from_chars(digits.data() + (hex ? 2 : 0), end, condition.value, hex ? 16 : 10);
-        if (read.ec != std::errc() || read.ptr != end) {
-            const auto& names = (*field)->names;
-            const auto named = std::ranges::find(
-                names, right, [](const auto& each) { return std::string_view(each.second); });
-            if (named == names.end())
-                return wrong(right.empty() ? part : right,
-                             fmt::format("a number is wanted behind {}", sign->text));
-            condition.value = named->first;
-        }
-        if (negative) condition.value = -condition.value;
-        out.push_back(condition);
+Result<ProbeFields> probe_fields(const std::vector<AttachSpec>& specs) {
+    Result<ProbeFields> out = probe_fields(specs.front());
+    if (!out) return out;
+    for (const AttachSpec& spec : std::span(specs).subspan(1)) {
+        const Result<ProbeFields> other = probe_fields(spec);
+        if (!other) return other.error();
+        out->arguments = std::min(out->arguments, other->arguments);
+        out->context_bytes = std::min(out->context_bytes, other->context_bytes);
+        std::erase_if(out->fields, [&](const ProbeField& field) {
+            const ProbeField* same = other->find(field.name);
+            return !same || same->type != field.type || same->figure.source != field.figure.source ||
+                   same->figure.at != field.figure.at || same->figure.size != field.figure.size;
+        });
     }
-    if (out.size() > PROBE_CONDITIONS)
-        return Error{fmt::format("--filter: {} comparisons; {} are the most", out.size(), PROBE_CONDITIONS),
-                     ErrorKind::usage};
+    add_always(*out);  // where one place had a field of its own of that name
+    if (out->find("probe")) return out;
+    ProbeField probe;
+    probe.name = "probe";
+    probe.figure = figure_from(PROBE_PLACE, 4);
+    probe.always = specs.size() == 1;
+    for (std::size_t i = 0; i < specs.size(); ++i) {
+        AttachSpec named = specs[i];
+        named.cookie = 0;  // ours
+        probe.names.emplace(i, to_string(named));
+    }
+    out->fields.push_front(std::move(probe));
     return out;
 }
 

@@ -10,7 +10,8 @@
 #include <unistd.h>
 
 #include <cstring>
-#include <numeric>
+
+#include "sensors/probe/testing/probing.h"
 
 extern "C" {
 __attribute__((noinline, visibility("default"))) long waggle_probed(long number, const char* text) {
@@ -24,32 +25,7 @@ namespace {
 
 using testing::HasSubstr;
 
-AttachSpec spec_of(const std::string& text) {
-    const auto spec = AttachSpec::parse(text);
-    EXPECT_TRUE(spec) << spec.error().message;
-    return spec ? *spec : AttachSpec{};
-}
-
-ProbeRequest request_at(const std::string& spec) {
-    ProbeRequest request;
-    request.spec = spec_of(spec);
-    request.start.filters = {{"pid", static_cast<std::uint32_t>(getpid())}};
-    request.start.mode = Mode::events;
-    request.start.ring_bytes = 4u << 20;
-    return request;
-}
-
-std::vector<probe_event> drained(ProbedPlace& probe) {
-    std::vector<probe_event> out;
-    probe.drain([&](const probe_event& event) { out.push_back(event); });
-    return out;
-}
-
-std::uint64_t lost(const ProbedPlace& probe) {
-    const std::vector<Loss> losses = probe.losses();
-    return std::accumulate(losses.begin(), losses.end(), std::uint64_t{0},
-                           [](std::uint64_t sum, const Loss& loss) { return sum + loss.count; });
-}
+using namespace probing;
 
 void call(long times) {
     for (long i = 0; i < times; ++i) waggle_probed(i, "text");
@@ -85,7 +61,7 @@ TEST(ProbedPlace, the_filter_is_asked_in_the_kernel) {
 TEST(ProbedPlace, counts_are_exact_by_field) {
     ProbeRequest request = request_at(own_function);
     request.mode = ProbeRequest::Mode::counts;
-    request.measured = "arg0";
+    request.by = {"arg0"};
     auto probe = ProbedPlace::start(request);
     ASSERT_TRUE(probe) << probe.error().message;
     call(3);
@@ -95,7 +71,7 @@ TEST(ProbedPlace, counts_are_exact_by_field) {
     ASSERT_TRUE(counts) << counts.error().message;
     ASSERT_EQ(counts->size(), 3u);
     for (std::size_t i = 0; i < 3; ++i) {
-        EXPECT_EQ((*counts)[i].key.value, i);
+        EXPECT_EQ((*counts)[i].key.values[0], i);
         EXPECT_EQ((*counts)[i].times, 3 - i);
     }
 }
@@ -170,7 +146,7 @@ TEST(ProbedPlace, a_tracepoint_has_the_fields_of_its_record_mounted_or_not) {
 
 TEST(ProbedPlace, a_stack_goes_with_the_event) {
     ProbeRequest request = request_at("raw_tp:sched_process_fork");
-    request.stack = true;
+    request.kernel_stack = true;
     auto probe = ProbedPlace::start(request);
     ASSERT_TRUE(probe) << probe.error().message;
     const pid_t child = fork();

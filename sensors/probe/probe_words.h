@@ -9,11 +9,12 @@
 
 #include "sensors/probe/probed_place.h"
 #include "symbols/symbols.h"
+#include "symbols/user_symbols.h"
 
 namespace waggle::sensors {
 
 // The field's number, cut to its size and sign.
-std::uint64_t figure_of(const probe_event& event, const probe_figure& figure);
+std::uint64_t figure_of(const probe_event& event, const ProbeField& field);
 
 class ProbeWords {
   public:
@@ -24,17 +25,24 @@ class ProbeWords {
     std::string address(std::uint64_t value) const;
     // A number by the name its type gives it, as an address, or in figures.
     std::string number(const ProbeField& field, std::uint64_t value) const;
-    // The text that the field is or points to; nothing where it is none.
+    // The text that the field is or points to, or its number where that is said as text; nothing where its memory could
+    // not be read, or it is none.
     std::optional<std::string> text(const probe_event& event, const ProbeField& field) const;
-    // The kernel's stack or the process's own, a line a frame, the innermost first; empty where there is none.
+    // What was counted by, its parts with a comma between them; a stack on lines of its own behind.
+    std::string key(const probe_key& key, std::uint32_t pid) const;
+    // The kernel's stack, and below it the process's own, a line a frame, the innermost first; empty where there is
+    // none. `pid`: the process, where it is known.
     std::string stack(std::int32_t kernel_key, std::int32_t user_key, std::uint32_t pid) const;
+    // Files that processes have loaded since are looked for again.
+    void look_again() { user_symbols_.look_again(); }
 
   private:
     const kernel::Symbols* symbols() const;
-    std::string frame(std::uint64_t address, bool of_user, std::uint32_t pid) const;
+    std::string user_frame(const UserFrame& frame, bool is_innermost, std::uint32_t pid) const;
 
     const ProbedPlace& place_;
     mutable std::optional<std::optional<kernel::Symbols>> symbols_;
+    mutable kernel::UserSymbols user_symbols_;
 };
 
 }  // namespace waggle::sensors

@@ -238,7 +238,8 @@ std::uint64_t end_of(const agent::Session& session, const Options& options) {
 }
 
 void print_rows(agent::Session& session, const Options& options,
-                const std::function<bool(const Row&, std::string&)>& say) {
+                const std::function<bool(const Row&, std::string&)>& say,
+                const std::function<void()>& second) {
     std::uint64_t printed = 0;
     std::atomic<bool> ended{output_error != 0};
     std::string text;
@@ -251,6 +252,7 @@ void print_rows(agent::Session& session, const Options& options,
         }
         if (!text.empty() && !print(text)) ended = true;
     };
+    callbacks.second = second;
     callbacks.done = [&] { return ended.load(); };
     session.run(end_of(session, options), interrupted, callbacks);
 }

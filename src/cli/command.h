@@ -42,6 +42,8 @@ struct Options {
     std::vector<std::string> command;  // behind --
     std::uint32_t memory_mib = 64;
     bool arguments = false;       // probe: print them too
+    bool list = false;            // probe: the places, and watch none
+    std::uint64_t every_ns = 0;   // probe: what was counted since the last time, so often
     sinks::HistogramLines lines;  // hist, probe
     OptionValues values;          // of what the sources declare: --bpftrace ...
     std::string language;         // of the words; from the environment unless told
@@ -92,9 +94,10 @@ Result<std::unique_ptr<agent::Session>> start_session(const agent::SessionOption
 // When --for is over; never where it is not said.
 std::uint64_t end_of(const agent::Session& session, const Options& options);
 // Watches until --for or --rows is reached, a signal comes or stdout takes no more, and prints what `say` appends
-// for each row. False from it: the row is none of those asked for.
+// for each row. False from it: the row is none of those asked for. `second`: once a second, beside the rows.
 void print_rows(agent::Session& session, const Options& options,
-                const std::function<bool(const Row&, std::string&)>& say);
+                const std::function<bool(const Row&, std::string&)>& say,
+                const std::function<void()>& second = {});
 
 // "1,234 lost (process: 1,234 ring full)"; "0 lost" where nothing was.
 std::string loss_words(std::span<const explain::SensorCoverage> coverage);

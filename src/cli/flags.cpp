@@ -75,6 +75,9 @@ CLI::Option* yes(CLI::App& app, const Flag& flag, Read& read) {
 CLI::Option* for_text(CLI::App& app, const Flag& flag, Read& read) {
     return option(app, flag, read.for_text);
 }
+CLI::Option* every_text(CLI::App& app, const Flag& flag, Read& read) {
+    return option(app, flag, read.every_text);
+}
 CLI::Option* keep_text(CLI::App& app, const Flag& flag, Read& read) {
     return option(app, flag, read.keep_text);
 }
@@ -146,6 +149,10 @@ const std::vector<BoundFlag>& fixed_flags() {
         {{"--long", "", "All of each finding, also where a screen has no room for it; so it is in a pipe."},
          yes<&Options::long_form>},
         {{"--show-query", "", "Print the query behind each piece of evidence."}, yes<&Options::show_query>},
+        {{"--list", "",
+          "List the places that SPEC means, where * stands for any name, and of one its fields."},
+         yes<&Options::list>},
+        {{"--every", "TIME", "Print what was counted since the last time, so often: 1s."}, every_text},
         {{"--args", "", "Print the arguments too, by their names."}, yes<&Options::arguments>},
         {{"--steps", "N", "Lines of a distribution to each doubling of the value: 1, 2, 4, 8 or 16."}, steps},
         {{"--linear", "", "Lines of a distribution of equal width instead, up to its 99th percentile."},

@@ -17,6 +17,7 @@ struct Read {
     Options options;
     std::string for_text;
     std::string keep_text;
+    std::string every_text;
     std::string output;
 };
 

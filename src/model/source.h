@@ -46,6 +46,12 @@ struct StartOptions {
 // All rows of a table that says how things stand, as they are now.
 using StateSink = std::function<void(const Schema& schema, std::span<const Bytes> records)>;
 
+// Runs of kernel programs, and the time they took.
+struct RunCost {
+    std::uint64_t runs = 0;
+    std::uint64_t ns = 0;
+};
+
 class Running {
   public:
     Running() = default;
@@ -77,6 +83,9 @@ class Running {
     virtual bool ended() const { return false; }
     // What every answer must say besides its coverage, a sentence each, without the full stop.
     virtual std::vector<std::string> problems() const { return {}; }
+
+    // What its kernel programs took; 0 runs where that is not counted.
+    virtual RunCost cost() const { return {}; }
 
     // A source whose moments are only partly to be had runs, and says so here.
     virtual std::vector<HookUse> hooks() const = 0;
@@ -131,6 +140,9 @@ struct Source {
     Result<std::unique_ptr<Running>> (*start)(const StartOptions& options, Names& names);
     // For one that runs on request: what it would use here, without starting it.
     std::vector<HookUse> (*outlook)() = nullptr;
+
+    // What the option that asks for it means here, a line each, without watching it; null where that is no question.
+    Result<std::string> (*listing)(const OptionValues& values) = nullptr;
 
     // Needs no kernel: live data, replay, tests and the fuzzer share it.
     Result<Row> read(Bytes record) const { return read_record(schemas, record); }

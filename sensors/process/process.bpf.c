@@ -28,8 +28,8 @@ static __always_inline void send_exec(struct task_struct* task, struct linux_bin
     struct process_exec_event* event = waggle_reserve(sizeof *event + most + PROCESS_EXE_MAX);
     if (!event) return;
     waggle_header(&event->header, PROCESS_EXEC, 0, task);
-    struct task_struct* parent = task->real_parent;
-    event->parent_pid = parent->tgid;
+    struct task_struct* parent = waggle_parent(task);
+    event->parent_pid = BPF_CORE_READ(parent, tgid);
     event->parent_start_ns = waggle_start_ns(parent);
     event->uid = bpf_get_current_uid_gid();
 
@@ -94,8 +94,8 @@ int BPF_PROG(on_fork, struct task_struct* maker, struct task_struct* child) {
     header->tid = child->pid;
     bpf_get_current_comm(header->comm, sizeof header->comm);
     /* Not always the task that runs: CLONE_PARENT gives the child its maker's parent. */
-    struct task_struct* parent = child->real_parent;
-    event->parent_pid = parent->tgid;
+    struct task_struct* parent = waggle_parent(child);
+    event->parent_pid = BPF_CORE_READ(parent, tgid);
     event->parent_start_ns = waggle_start_ns(parent);
     event->reserved = 0;
     waggle_submit(event);
@@ -136,10 +136,10 @@ int BPF_PROG(on_exit, struct task_struct* task) {
     if (!event) return 0;
     waggle_header(&event->header, PROCESS_EXIT, sizeof *event, task);
     if (task != leader) bpf_probe_read_kernel(event->header.comm, sizeof event->header.comm, leader->comm);
-    struct task_struct* parent = task->real_parent;
-    event->parent_pid = parent->tgid;
+    struct task_struct* parent = waggle_parent(task);
+    event->parent_pid = BPF_CORE_READ(parent, tgid);
     event->parent_start_ns = waggle_start_ns(parent);
-    bpf_probe_read_kernel(event->parent_comm, sizeof event->parent_comm, parent->group_leader->comm);
+    waggle_process_comm(event->parent_comm, parent);
     event->ran_ns = event->header.time_ns - leader->start_time;
     /* Of the memory that is being given back: the kernel has put it here before it tells of the exit, and
      * it is what wait4 and getrusage report. */

@@ -137,9 +137,8 @@ static __always_inline void read_way(struct packet_drop_event* event, struct sk_
 }
 
 /* A packet that a rule hands to a program (NFQUEUE) and that does not get into the program's queue is freed there
- * without a reason, before anybody saw what it says. */
-const volatile __u64 nf_queue_start =
-    0; /* where the function lies; 0 where there is none, or it is not known */
+ * without a reason, before anybody saw what it says. Where the function lies; 0 where there is none, or it is not known. */
+const volatile __u64 nf_queue_start = 0;
 #define NF_QUEUE_SIZE 1024
 
 static __always_inline _Bool is_lost_on_the_way_to_a_program(__u64 location) {

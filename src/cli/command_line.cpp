@@ -31,8 +31,8 @@ std::vector<std::string_view> sensor_names(bool (*is_wanted)(const Source&) = nu
         if (!is_wanted || is_wanted(*source)) out.push_back(source->name);
     return out;
 }
-// Those that an option starts stand behind the option, not by name.
-bool runs_by_itself(const Source& source) { return !source.asked_by; }
+// Those that must be told what to watch stand behind the option that says it, not by name.
+bool runs_by_itself(const Source& source) { return !agent::needs_place(source); }
 bool has_events(const Source& source) {
     return runs_by_itself(source) &&
            std::ranges::any_of(source.schemas, [](const Schema* schema) { return is_events(*schema); });

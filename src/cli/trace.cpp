@@ -69,7 +69,7 @@ std::optional<Error> lacking(const Options& options, std::string_view command) {
     for (const std::string& name : options.words) {
         const Source* source = agent::source_named(name);
         if (!source || std::ranges::find(able, name) != able.end()) continue;
-        if (!source->asked_by)
+        if (!agent::needs_place(*source))
             return Error{fmt::format("the sensor {} has no {}; these have one: {}", name, command,
                                      fmt::join(able, ", ")),
                          ErrorKind::usage};

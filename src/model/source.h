@@ -116,7 +116,8 @@ struct Source {
     // only its Running has them.
     std::span<const Schema* const> schemas = {};
     std::span<const SourceOption> options = {};
-    // The option that asks for it. Where there is one, it runs only where that was given.
+    // The option that asks for it. Where there is one, it runs only where that was given; where the option is no more than yes, also
+    // where the source or a table of it is named.
     const SourceOption* asked_by = nullptr;
     // The topic that it runs for, where others pay while it runs: only where it is named, or where this topic or all are
     // asked about. Empty: always.

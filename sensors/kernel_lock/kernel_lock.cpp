@@ -36,12 +36,12 @@ constexpr Field fields[] = {
         trait_key, "kernel_lock_type"),
     WAGGLE_FIELD(kernel_lock_event, function, Unit::none,
                  "The function of the kernel that wants the lock: the first above those of the lock itself.",
-                 trait_key, "kernel_function"),
+                 trait_key | trait_nullable, "kernel_function"),
     WAGGLE_FIELD(kernel_lock_event, lock, Unit::none,
                  "Which lock: a variable of the kernel where it names its variables, or mmap_lock, siglock, "
                  "file_lock of "
-                 "the process that waits; empty where it has no name.",
-                 trait_none, "kernel_lock"),
+                 "the process that waits; null where it has no name.",
+                 trait_nullable, "kernel_lock"),
     WAGGLE_FIELD(kernel_lock_event, address, Unit::identifier,
                  "The lock by its address; 0: several, which found no row of their own.", trait_key),
     WAGGLE_FIELD(kernel_lock_event, waits, Unit::count, "Waits that ended.", trait_cumulative),
@@ -105,7 +105,7 @@ std::string context_name(std::uint64_t context) {
     return context < std::size(names) ? std::string(names[context]) : std::string();
 }
 
-// Where the kernel and its modules lie (Documentation/arch/x86/x86_64/mm.rst). Most locks lie elsewhere, and have no name.
+// Where the kernel and its modules lie (Documentation/arch/x86/x86_64/mm.rst).
 constexpr std::uint64_t kernel_image = 0xffffffff80000000;
 
 std::string lock_name(kernel::SymbolFinder& variables, std::uint64_t lock) {
@@ -117,8 +117,13 @@ std::string lock_name(kernel::SymbolFinder& variables, std::uint64_t lock) {
         case kernel_lock_files:
             return "file_lock";
         default:
-            return lock < kernel_image ? std::string() : to_string(variables.find(lock));
+            return to_string(variables.find(lock));
     }
+}
+
+// Most locks lie elsewhere, and have no name.
+bool can_have_name(std::uint64_t lock) {
+    return lock >= kernel_image || (lock != kernel_lock_unknown && lock <= kernel_lock_files);
 }
 
 std::string function_name(kernel::SymbolFinder& functions, std::uint64_t address) {
@@ -155,7 +160,7 @@ constexpr Moment moments[] = {
 
 constexpr std::string_view top_query =
     R"(SELECT k.pid AS pid, CASE WHEN k.context <> 'thread' THEN k.context WHEN k.pid = 0 THEN 'idle' ELSE k.comm END AS comm,
-       k.type AS type, nullif(k.lock, '') AS lock, nullif(k.function, '') AS function, sum(k.waits) AS waits,
+       k.type AS type, k.lock AS lock, k.function AS function, sum(k.waits) AS waits,
        sum(k.wait_ns) / nullif(sum(k.waits), 0) AS mean_wait_ns, max(k.longest_wait_ns) AS longest_wait_ns,
        sum(k.wait_ns) AS wait_ns, sum(k.spin_ns) AS spin_ns, sum(k.wait_ns) * 1.0 / max(w.to_ns - w.from_ns, 1) AS waiting_on_average
 FROM kernel_lock k, window w WHERE k.time_ns >= w.from_ns
@@ -167,6 +172,7 @@ constexpr std::string_view figures_query =
 FROM window w LEFT JOIN kernel_lock k ON k.time_ns >= w.from_ns WHERE w.seconds > 0)";
 
 constexpr std::uint32_t forget_after = 30;
+constexpr auto unknown = static_cast<std::uint64_t>(null_i64);
 
 class KernelLock final : public ProbedRunning {
   public:
@@ -179,7 +185,7 @@ class KernelLock final : public ProbedRunning {
         const auto reading = probes->object().global<std::uint32_t>("reading");
         if (!reading) return reading.error();
         std::unique_ptr<KernelLock> running(
-            new KernelLock(std::move(*probes), std::move(*sleepers), *reading));
+            new KernelLock(names, std::move(*probes), std::move(*sleepers), *reading));
         if (auto prepared = running->prepare(); !prepared) return prepared.error();
         if (auto named = name_locks(names); !named) running->problem_ = named.error().message;
         return std::unique_ptr<Running>(std::move(running));
@@ -203,8 +209,9 @@ class KernelLock final : public ProbedRunning {
   private:
     using Key = std::array<std::uint64_t, sizeof(kernel_lock_key) / 8>;
 
-    KernelLock(kernel::Probes probes, MapView sleepers, volatile std::uint32_t* reading)
+    KernelLock(const Names& names, kernel::Probes probes, MapView sleepers, volatile std::uint32_t* reading)
         : ProbedRunning(kernel_lock_source, std::move(probes)),
+          names_(names),
           sleepers_(std::move(sleepers)),
           reading_(reading),
           last_ns_(SystemClock().monotonic_ns()) {}
@@ -260,10 +267,13 @@ class KernelLock final : public ProbedRunning {
         row.wait_ns = whole.wait_ns;
         const std::uint64_t longest = state.longest[ended_reading_ & 1];
         const bool is_of_this = longest >> KERNEL_LOCK_READING_SHIFT == (ended_reading_ & 0xff);
+        if (names_.find("kernel_function", row.function).empty()) row.function = unknown;
+        if (!can_have_name(row.lock) || names_.find("kernel_lock", row.lock).empty()) row.lock = unknown;
         row.longest_wait_ns =
             std::max<std::uint64_t>(whole.longest_ns, is_of_this ? longest & KERNEL_LOCK_LONGEST_MASK : 0);
     }
 
+    const Names& names_;
     MapView sleepers_;
     volatile std::uint32_t* reading_;  // the kernel side's own
     std::uint32_t ended_reading_ = 0;

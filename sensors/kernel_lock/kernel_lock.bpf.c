@@ -7,10 +7,10 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-#define STACK_DEPTH \
-    14 /* up to 5 frames of the tracepoint and this program, up to 5 of the lock, its caller */
-#define MOST_NESTED \
-    8 /* thread, softirq, hardirq, NMI; who waits for a read-write lock waits for its queue as well */
+/* Up to 4 frames of the tracepoint and this program, up to 4 of the lock, its caller, and one to spare. */
+#define STACK_DEPTH 10
+/* Thread, softirq, hardirq, NMI; and who waits for a read-write lock waits for its queue as well. */
+#define MOST_NESTED 8
 
 /* include/linux/preempt.h: the same from 5.19 to 6.18 */
 #define SERVES_SOFTIRQ 0x100

@@ -33,6 +33,8 @@ constexpr FamiliarName names[] = {
     {"irqtop", "What interrupts take of each processor.", "top interrupt"},
     {"killsnoop", "Which process sends which signal to which.",
      "trace process_signal --fields time_ns,comm,pid,signal,target_pid,target_comm,outcome"},
+    {"klockstat", "For which locks of the kernel who waits, in which function, and how long.",
+     "top kernel_lock"},
     {"runqlat", "How long threads wait for a processor, as a distribution.", "hist run_queue"},
     {"runqslower", "Each wait for a processor that takes 10 ms and more.",
      "trace run_queue --run-queue-least 10ms"},

@@ -180,7 +180,7 @@ static __noinline int make_row(struct kernel_lock_wait* wait) {
     if (wait->row.pid) {
         waggle_header(&row->header, 0, sizeof *row, task);
         row->header.tid = row->header.pid;
-        bpf_probe_read_kernel(row->header.comm, sizeof row->header.comm, task->group_leader->comm);
+        waggle_process_comm(row->header.comm, task);
     } else {
         __builtin_memset(&row->header, 0, sizeof row->header);
         row->header.size = sizeof *row;

@@ -37,7 +37,7 @@ using std::chrono::steady_clock;
 using testing::HasSubstr;
 
 constexpr std::size_t page_bytes = 4096;
-constexpr auto patience = std::chrono::seconds(20);
+constexpr auto lock_patience = std::chrono::seconds(20);
 
 // A page that is not there until it is given.
 class MissingPage {
@@ -62,7 +62,7 @@ class MissingPage {
     bool is_wanted() const {
         pollfd wait{fd_.get(), POLLIN, 0};
         uffd_msg message;
-        return ::poll(&wait, 1, static_cast<int>(milliseconds(patience).count())) == 1 &&
+        return ::poll(&wait, 1, static_cast<int>(milliseconds(lock_patience).count())) == 1 &&
                ::read(fd_.get(), &message, sizeof message) == sizeof message;
     }
     void give() const {
@@ -163,7 +163,7 @@ class KernelLockKernel : public testing::Test {
     }
     // Reads until so many wait there.
     bool wait_until_waiting(std::uint64_t threads, std::string_view type, std::string_view function) {
-        for (const auto until = steady_clock::now() + patience; steady_clock::now() < until;) {
+        for (const auto until = steady_clock::now() + lock_patience; steady_clock::now() < until;) {
             take();
             if (sum(type, function).waiting == threads) return true;
             std::this_thread::sleep_for(milliseconds(5));
@@ -253,7 +253,7 @@ TEST_F(KernelLockKernel, one_lock_that_is_wanted_to_read_and_to_write_has_a_row_
     const auto of_reader = [&](const Place& place) {
         return place.pid == static_cast<std::uint64_t>(reader) && place.type == "rwsem_read";
     };
-    for (const auto until = steady_clock::now() + patience; is_behind && sum(of_reader).waiting == 0;) {
+    for (const auto until = steady_clock::now() + lock_patience; is_behind && sum(of_reader).waiting == 0;) {
         take();
         if (steady_clock::now() > until) is_behind = false;
     }
@@ -329,13 +329,13 @@ TEST_F(KernelLockKernel, more_locks_than_rows_are_counted_together) {
         read_all(&byte, want, had);
     });
     std::uint64_t rounds = 0;
-    for (const auto began = steady_clock::now(); rounds < locks && steady_clock::now() - began < patience;
+    for (const auto began = steady_clock::now(); rounds < locks && steady_clock::now() - began < lock_patience;
          ++rounds) {
         hold.release();
         EXPECT_TRUE(page.is_wanted());
         want.release();
         // In uninterruptible sleep: for the mutex.
-        const auto until = steady_clock::now() + patience;
+        const auto until = steady_clock::now() + lock_patience;
         while (state_of_thread(waiter_tid) != 'D' && steady_clock::now() < until)
             std::this_thread::sleep_for(std::chrono::microseconds(20));
         page.give();

@@ -85,7 +85,7 @@ static __always_inline struct name_lookup_total_state* total_of(struct task_stru
         who->start_ns = key.start_ns;
         who->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
         who->tid = task->tgid;
-        bpf_probe_read_kernel(who->comm, sizeof who->comm, task->group_leader->comm);
+        waggle_process_comm(who->comm, task);
         who->pid = task->tgid;
     }
     return total;

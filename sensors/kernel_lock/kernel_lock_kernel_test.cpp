@@ -185,7 +185,7 @@ class KernelLockKernel : public testing::Test {
 // Whoever reads a file holds the lock of its position, which is a mutex; the four others want it too.
 TEST_F(KernelLockKernel, waits_are_those_that_the_threads_measure_and_each_is_counted_once) {
     const MissingPage page;
-    if (!page.works()) GTEST_SKIP() << "no userfaultfd here";
+    ASSERT_TRUE(page.works()) << "no userfaultfd here";
     const OwnedFd file(::open(new_file("file").c_str(), O_RDONLY | O_CLOEXEC));
     ASSERT_TRUE(file);
     start();
@@ -233,7 +233,7 @@ TEST_F(KernelLockKernel, waits_are_those_that_the_threads_measure_and_each_is_co
 // it after that waits behind.
 TEST_F(KernelLockKernel, one_lock_that_is_wanted_to_read_and_to_write_has_a_row_for_each_function) {
     const MissingPage page;
-    if (!page.works()) GTEST_SKIP() << "no userfaultfd here";
+    ASSERT_TRUE(page.works()) << "no userfaultfd here";
     const std::string made = directory_ + "/made";
     start(false);
     const auto list = [&](void* into) {
@@ -299,11 +299,11 @@ TEST_F(KernelLockKernel, more_locks_than_rows_are_counted_together) {
     constexpr std::uint64_t rows = 4096;  // of the kernel side
     constexpr std::uint64_t locks = rows + 50;
     const MissingPage page;
-    if (!page.works()) GTEST_SKIP() << "no userfaultfd here";
+    ASSERT_TRUE(page.works()) << "no userfaultfd here";
     rlimit limit{};
     ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
     const rlimit wanted{locks + 200, std::max<rlim_t>(limit.rlim_max, locks + 200)};
-    if (::setrlimit(RLIMIT_NOFILE, &wanted) != 0) GTEST_SKIP() << "a process may not open so many files here";
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &wanted), 0) << "a process may not open so many files here";
     const std::string path = new_file("file");
     std::vector<OwnedFd> files;
     for (std::uint64_t i = 0; i < locks; ++i) {
@@ -329,8 +329,8 @@ TEST_F(KernelLockKernel, more_locks_than_rows_are_counted_together) {
         read_all(&byte, want, had);
     });
     std::uint64_t rounds = 0;
-    for (const auto began = steady_clock::now(); rounds < locks && steady_clock::now() - began < lock_patience;
-         ++rounds) {
+    for (const auto began = steady_clock::now();
+         rounds < locks && steady_clock::now() - began < lock_patience; ++rounds) {
         hold.release();
         EXPECT_TRUE(page.is_wanted());
         want.release();
@@ -350,9 +350,9 @@ TEST_F(KernelLockKernel, more_locks_than_rows_are_counted_together) {
     waiter.join();
     take();
     ::setrlimit(RLIMIT_NOFILE, &limit);
-    if (rounds < locks) GTEST_SKIP() << rounds << " waits took too long: this machine is emulated, or busy";
     const Waits own = sum("mutex", "fdget_pos");
-    EXPECT_EQ(own.waits, locks);
+    EXPECT_EQ(own.waits, rounds);
+    if (rounds < locks) return;  // an emulated machine, or a busy one, does not come so far
     const Waits together = sum([](const Place& place) {
         return place.address == 0 && place.function.find("fdget_pos") != std::string::npos;
     });
@@ -412,7 +412,12 @@ TEST_F(KernelLockKernel, who_spins_keeps_the_processor_busy_all_the_time) {
         static_cast<std::uint64_t>(nanoseconds(steady_clock::now() - began).count()) * threads;
     take();
     const Waits all = sum([](const Place& place) { return place.type == "spinlock"; });
-    if (all.waits == 0) GTEST_SKIP() << "this kernel tells of no spinning with so few processors";
+    // The kernel tells of who stands in a spinlock's queue. The first that waits does not, unless its machine is a virtual one
+    // that says so: with two processors there is no other.
+    if (all.waits == 0) {
+        EXPECT_LE(std::thread::hardware_concurrency(), 2u);
+        return;
+    }
     EXPECT_EQ(all.spin_ns, all.wait_ns);
     EXPECT_EQ(all.in_histogram, all.waits);
     EXPECT_EQ(all.waiting, 0u);

@@ -25,6 +25,10 @@ const volatile __u64 only_cgroup_id = 0;
 const volatile char only_comm[WAGGLE_COMM_LEN] = {};
 const volatile __u8 filter_comm = 0;
 const volatile __u8 events_wanted = 0; /* Mode::events */
+const volatile __u64 named_kinds = 0;  /* a bit for each kind of record whose table is asked for by name */
+
+/* Whether records of that kind are, which are made for nobody else (Schema.only_named). */
+static __always_inline _Bool waggle_named(__u32 kind) { return named_kinds >> kind & 1; }
 
 static __always_inline void* waggle_reserve(__u64 size) {
     void* record = bpf_ringbuf_reserve(&ring, size, 0);

@@ -78,8 +78,19 @@ int BPF_PROG(on_exec, struct task_struct* task, pid_t old_pid, struct linux_binp
     return 0;
 }
 
+static __always_inline void tell_thread(struct task_struct* maker, struct task_struct* made) {
+    if (!waggle_task_wanted(maker)) return;
+    struct process_thread_event* event = waggle_reserve(sizeof *event);
+    if (!event) return;
+    waggle_header(&event->header, PROCESS_THREAD, sizeof *event, maker);
+    event->made_tid = made->pid;
+    event->reserved = 0;
+    waggle_submit(event);
+}
+
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct* maker, struct task_struct* child) {
+    if (waggle_named(PROCESS_THREAD) && child->pid != child->tgid) tell_thread(maker, child);
     if (child->pid != child->tgid || child->flags & PF_KTHREAD || !waggle_task_wanted(child)) return 0;
     struct process_fork_event* event = waggle_reserve(sizeof *event);
     if (!event) return 0;

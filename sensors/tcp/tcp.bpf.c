@@ -14,6 +14,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
+#define AF_INET 2
 #define AF_INET6 10
 #define IPPROTO_TCP 6
 #define CA_RECOVERY 3
@@ -180,6 +181,8 @@ static __always_inline struct tcp_total_state* total_of(const struct sock* sk, c
     if (!total) __sync_fetch_and_add(&lost_map_full, 1);
     return total;
 }
+
+#include "sensors/tcp/moments.bpf.h"
 
 /* --pid and the like: of passive ones no process is known while they live. */
 static __always_inline _Bool is_wanted(const struct life* life) { return waggle_wanted(&life->who); }
@@ -376,18 +379,16 @@ static __always_inline void on_closing(struct sock* sk) {
     name_current(&life->who);
 }
 
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(on_state, struct sock* sk, int before, int after) {
-    if (sk->sk_protocol != IPPROTO_TCP) return 0;
+static __always_inline void follow(struct sock* sk, int before, int after) {
     if (after == FIN_WAIT1 || after == LAST_ACK) {
         if (events_wanted) on_closing(sk);
-        return 0;
+        return;
     }
-    if (after != SYN_SENT && after != ESTABLISHED && after != CLOSED) return 0;
-    if (before == LISTEN || (before == CLOSED && after == CLOSED)) return 0;
+    if (after != SYN_SENT && after != ESTABLISHED && after != CLOSED) return;
+    if (before == LISTEN || (before == CLOSED && after == CLOSED)) return;
     struct tcp_sock* tp = bpf_skc_to_tcp_sock(sk);
     struct life* life = tp ? life_of(sk) : 0;
-    if (!life) return 0;
+    if (!life) return;
     const __u64 now = bpf_ktime_get_ns();
     _Bool is_new = 0;
     if (after == SYN_SENT) {
@@ -399,7 +400,7 @@ int BPF_PROG(on_state, struct sock* sk, int before, int after) {
             begin(life, tcp_role_passive, now);
             life->syn_retransmits = life->retransmits_seen = tp->total_retrans;
         }
-        if (!life->begun) return 0;
+        if (!life->begun) return;
         if (life->role == tcp_role_active) life->connect_ns = now - life->began_ns;
     } else if (!life->begun) {
         /* It was there before waggle; or it was never whole (SYN_RECV). */
@@ -407,7 +408,7 @@ int BPF_PROG(on_state, struct sock* sk, int before, int after) {
         life->role = before == SYN_RECV ? tcp_role_passive : tcp_role_unknown;
         life->segments_seen = tp->segs_out;
     }
-    if (!is_wanted(life)) return 0;
+    if (!is_wanted(life)) return;
     struct tcp_total_state* total = total_of(sk, tp, life, 0);
     if (after == CLOSED)
         on_end(sk, tp, life, total, before, now);
@@ -415,6 +416,13 @@ int BPF_PROG(on_state, struct sock* sk, int before, int after) {
         __sync_fetch_and_add(&total->row.attempts, 1);
     else if (total)
         count_opened(total, life, is_new);
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(on_state, struct sock* sk, int before, int after) {
+    if (sk->sk_protocol != IPPROTO_TCP) return 0;
+    follow(sk, before, after);
+    tell_change(sk, before, after);
     return 0;
 }
 
@@ -447,22 +455,27 @@ int BPF_PROG(on_retransmit, struct sock* sk, struct sk_buff* skb) {
     _Bool is_syn = state == SYN_SENT || state == SYN_RECV;
     _Bool is_first = is_syn && !life->syn_retransmits;
     __u8 mood = BPF_CORE_READ_BITFIELD(&tp->inet_conn, icsk_ca_state);
-    if (is_syn)
+    __u8 why = is_syn                ? tcp_again_syn
+               : mood == CA_LOSS     ? tcp_again_timeout
+               : mood == CA_RECOVERY ? tcp_again_fast
+                                     : tcp_again_other;
+    if (why == tcp_again_syn)
         life->syn_retransmits += again;
-    else if (mood == CA_LOSS)
+    else if (why == tcp_again_timeout)
         life->timeout_retransmits += again;
-    else if (mood == CA_RECOVERY)
+    else if (why == tcp_again_fast)
         life->fast_retransmits += again;
     else
         life->other_retransmits += again;
+    if (waggle_named(tcp_kind_retransmit)) tell_retransmit(sk, state, why, again);
     if (!is_wanted(life)) return 0;
     struct tcp_total_state* total = total_of(sk, tp, life, 1);
     if (!total) return 0;
     if (is_first && state == SYN_SENT) __sync_fetch_and_add(&total->row.unanswered, 1);
-    __u64* counter = is_syn                ? &total->row.syn_retransmits
-                     : mood == CA_LOSS     ? &total->row.timeout_retransmits
-                     : mood == CA_RECOVERY ? &total->row.fast_retransmits
-                                           : &total->row.other_retransmits;
+    __u64* counter = why == tcp_again_syn       ? &total->row.syn_retransmits
+                     : why == tcp_again_timeout ? &total->row.timeout_retransmits
+                     : why == tcp_again_fast    ? &total->row.fast_retransmits
+                                                : &total->row.other_retransmits;
     add(counter, again);
     add(&total->row.sent_segments, sent);
     return 0;

@@ -39,6 +39,7 @@ struct StartOptions {
     Mode mode = Mode::aggregate;
     std::vector<FieldFilter> filters;         // all of them must hold
     OptionValues values;                      // of what the source itself declares
+    std::vector<std::string> tables;          // those that are asked for by name, of any source
     std::uint32_t ring_bytes = 1u << 20;      // a power of two
     const std::atomic<bool>* stop = nullptr;  // given: true ends a start that takes long
 };
@@ -136,6 +137,9 @@ struct Source {
     // Needs no kernel: live data, replay, tests and the fuzzer share it.
     Result<Row> read(Bytes record) const { return read_record(schemas, record); }
 };
+
+// Of these schemas, each at the place of its kind, those whose table is among `tables`: a bit for each kind.
+std::uint64_t kinds_named(std::span<const Schema* const> schemas, std::span<const std::string> tables);
 
 // Whether one of these schemas says that the kernel can filter by this field.
 bool can_filter(std::span<const Schema* const> schemas, std::string_view field);

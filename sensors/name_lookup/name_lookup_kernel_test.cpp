@@ -244,11 +244,9 @@ class NameLookupKernel : public testing::Test {
 
 void make_all_calls(const Caller::Tell& tell) {
     const std::string endless = std::string(300, 'x') + ".example";
-    for (const char* name : {"quick.example", "slow1.example", "missing.example", "broken.example",
-                             "slow2.example", "in-hosts.example", "192.0.2.1",
-                             "b\xc3\xbc"
-                             "cher.example",
-                             endless.c_str()})
+    for (const char* name :
+         {"quick.example", "slow1.example", "missing.example", "broken.example", "slow2.example",
+          "in-hosts.example", "192.0.2.1", "b\u00fccher.example", endless.c_str()})
         tell(by_getaddrinfo(name));
     tell(by_getaddrinfo(nullptr, "80"));
     tell(by_getaddrinfo("quick.example", "no-such-service"));

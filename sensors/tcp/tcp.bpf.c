@@ -400,28 +400,23 @@ static __always_inline void on_closing(struct sock* sk) {
     name_current(&life->who);
 }
 
-static __always_inline void follow(struct sock* sk, int before, int after) {
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(on_state, struct sock* sk, int before, int after) {
+    if (sk->sk_protocol != IPPROTO_TCP) return 0;
     if (after == FIN_WAIT1 || after == LAST_ACK) {
         if (events_wanted) on_closing(sk);
-        return;
+        return 0;
     }
-    if (after != SYN_SENT && after != ESTABLISHED && after != CLOSED) return;
-    if (before == LISTEN || (before == CLOSED && after == CLOSED)) return;
+    if (after != SYN_SENT && after != ESTABLISHED && after != CLOSED) return 0;
+    if (before == LISTEN || (before == CLOSED && after == CLOSED)) return 0;
     struct tcp_sock* tp = bpf_skc_to_tcp_sock(sk);
-    if (!tp) return;
+    if (!tp) return 0;
     if (after == SYN_SENT)
         on_connect(sk, tp);
     else if (after == ESTABLISHED)
         on_established(sk, tp, before);
     else
         on_end(sk, tp, before);
-}
-
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(on_state, struct sock* sk, int before, int after) {
-    if (sk->sk_protocol != IPPROTO_TCP) return 0;
-    follow(sk, before, after);
-    tell_change(sk, before, after);
     return 0;
 }
 

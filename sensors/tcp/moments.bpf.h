@@ -46,11 +46,6 @@ struct moment {
     __u8 what;
 };
 
-static __always_inline _Bool holders_wanted(void) {
-    return waggle_named(tcp_kind_incoming) || waggle_named(tcp_kind_state) ||
-           waggle_named(tcp_kind_retransmit) || waggle_named(tcp_kind_reset);
-}
-
 static __always_inline struct holder* holder_of(struct sock* sk) {
     struct holder* holder = bpf_sk_storage_get(&holders, sk, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
     if (!holder) __sync_fetch_and_add(&lost_map_full, 1);
@@ -130,10 +125,12 @@ static __always_inline void tell_state(struct sock* sk, int before, int after) {
     tell_moment(sk, &moment);
 }
 
-/* After `lives` has followed the change. */
-static __always_inline void tell_change(struct sock* sk, int before, int after) {
-    if (before == after) return;
-    if (after == LISTEN && holders_wanted()) {
+/* Attached behind on_state, so that `lives` has followed the change; the kernel runs what hangs at one place in the order in which it
+ * came there. A program of its own, so that on_state is the same whoever asks. */
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(on_change, struct sock* sk, int before, int after) {
+    if (sk->sk_protocol != IPPROTO_TCP || before == after) return 0;
+    if (after == LISTEN) {
         struct holder* holder = holder_of(sk);
         if (holder) name_current(&holder->who);
     }
@@ -151,6 +148,7 @@ static __always_inline void tell_change(struct sock* sk, int before, int after) 
             tell_moment(sk, &moment);
     }
     if (waggle_named(tcp_kind_state)) tell_state(sk, before, after);
+    return 0;
 }
 
 static __always_inline void tell_retransmit(struct sock* sk, __u8 state, __u8 why, __u32 segments) {

@@ -379,16 +379,18 @@ static __always_inline void on_closing(struct sock* sk) {
     name_current(&life->who);
 }
 
-static __always_inline void follow(struct sock* sk, int before, int after) {
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(on_state, struct sock* sk, int before, int after) {
+    if (sk->sk_protocol != IPPROTO_TCP) return 0;
     if (after == FIN_WAIT1 || after == LAST_ACK) {
         if (events_wanted) on_closing(sk);
-        return;
+        return 0;
     }
-    if (after != SYN_SENT && after != ESTABLISHED && after != CLOSED) return;
-    if (before == LISTEN || (before == CLOSED && after == CLOSED)) return;
+    if (after != SYN_SENT && after != ESTABLISHED && after != CLOSED) return 0;
+    if (before == LISTEN || (before == CLOSED && after == CLOSED)) return 0;
     struct tcp_sock* tp = bpf_skc_to_tcp_sock(sk);
     struct life* life = tp ? life_of(sk) : 0;
-    if (!life) return;
+    if (!life) return 0;
     const __u64 now = bpf_ktime_get_ns();
     _Bool is_new = 0;
     if (after == SYN_SENT) {
@@ -400,7 +402,7 @@ static __always_inline void follow(struct sock* sk, int before, int after) {
             begin(life, tcp_role_passive, now);
             life->syn_retransmits = life->retransmits_seen = tp->total_retrans;
         }
-        if (!life->begun) return;
+        if (!life->begun) return 0;
         if (life->role == tcp_role_active) life->connect_ns = now - life->began_ns;
     } else if (!life->begun) {
         /* It was there before waggle; or it was never whole (SYN_RECV). */
@@ -408,7 +410,7 @@ static __always_inline void follow(struct sock* sk, int before, int after) {
         life->role = before == SYN_RECV ? tcp_role_passive : tcp_role_unknown;
         life->segments_seen = tp->segs_out;
     }
-    if (!is_wanted(life)) return;
+    if (!is_wanted(life)) return 0;
     struct tcp_total_state* total = total_of(sk, tp, life, 0);
     if (after == CLOSED)
         on_end(sk, tp, life, total, before, now);
@@ -416,13 +418,6 @@ static __always_inline void follow(struct sock* sk, int before, int after) {
         __sync_fetch_and_add(&total->row.attempts, 1);
     else if (total)
         count_opened(total, life, is_new);
-}
-
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(on_state, struct sock* sk, int before, int after) {
-    if (sk->sk_protocol != IPPROTO_TCP) return 0;
-    follow(sk, before, after);
-    tell_change(sk, before, after);
     return 0;
 }
 

@@ -311,24 +311,26 @@ constexpr Moment moments[] = {
      "What is sent again is not counted, and attempts without an answer are seen only at their end.", false},
     {"state", on_state, "Connections are not seen.", true},
 };
+constexpr std::string_view on_change[] = {"on_change"};
+constexpr std::string_view on_file[] = {"on_file"};
+constexpr Moment asked_moments[] = {
+    {"change", on_change, "Single moments of a connection are not told.", true},
+    {"listeners", on_file, "Who listens since before the watching is not seen.", false},
+};
 constexpr std::string_view on_reset_sent[] = {"on_reset_sent"};
 constexpr std::string_view on_reset_received[] = {"on_reset_received"};
 constexpr Moment reset_moments[] = {
     {"reset sent", on_reset_sent, "Resets that this machine sends are not seen.", false},
     {"reset received", on_reset_received, "Resets from the other side are not seen.", false},
 };
-constexpr std::string_view on_file[] = {"on_file"};
-constexpr Moment listener_moment = {"listeners", on_file,
-                                    "Who listens since before the watching is not seen.", false};
 
 // Those that the always-on mode watches, and what the tables need that are asked for by name.
 std::vector<Moment> moments_for(std::uint64_t named) {
-    const auto is_named = [&](tcp_kind kind) { return (named >> kind & 1) != 0; };
     std::vector<Moment> out(std::begin(moments), std::end(moments));
-    if (is_named(tcp_kind_reset)) out.insert(out.end(), std::begin(reset_moments), std::end(reset_moments));
-    if (is_named(tcp_kind_incoming) || is_named(tcp_kind_state) || is_named(tcp_kind_retransmit) ||
-        is_named(tcp_kind_reset))
-        out.push_back(listener_moment);
+    constexpr std::uint64_t single = ~std::uint64_t{0} << tcp_kind_attempt;
+    if (named & single) out.insert(out.end(), std::begin(asked_moments), std::end(asked_moments));
+    if (named >> tcp_kind_reset & 1)
+        out.insert(out.end(), std::begin(reset_moments), std::end(reset_moments));
     return out;
 }
 

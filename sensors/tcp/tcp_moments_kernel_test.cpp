@@ -56,7 +56,7 @@ TEST_F(TcpMoments, every_hook_is_to_be_had_where_its_table_is_asked_for) {
     ASSERT_NO_FATAL_FAILURE(start(Mode::events, {"tcp_reset", "tcp_incoming"}));
     for (const HookUse& hook : sensor_->hooks())
         EXPECT_FALSE(hook.hook.empty()) << hook.moment << hook.reason;
-    EXPECT_EQ(sensor_->hooks().size(), 5u);
+    EXPECT_EQ(sensor_->hooks().size(), 6u);
 }
 
 TEST_F(TcpMoments, each_attempt_and_each_connection_it_opens_is_a_row_of_who_connects) {

@@ -15,8 +15,9 @@
 namespace waggle::kernel {
 namespace {
 
-constexpr std::int16_t result_at = -8;  // on the program's stack, from its frame pointer
-constexpr std::size_t longest = 256;    // of a name, with its last NUL
+constexpr std::int16_t result_at = -8;                  // on the program's stack, from its frame pointer
+constexpr unsigned add_constant = BPF_ALU64 | BPF_ADD;  // BPF_K is 0
+constexpr std::size_t longest = 256;                    // of a name, with its last NUL
 
 bpf_insn instruction(unsigned code, unsigned destination, unsigned source, std::int16_t offset,
                      std::int32_t value) {
@@ -47,11 +48,11 @@ std::vector<bpf_insn> lookup_of(std::string_view name) {
     const bpf_insn rest[] = {
         instruction(BPF_ST | BPF_MEM | BPF_DW, 10, 0, result_at, 0),
         instruction(BPF_ALU64 | BPF_MOV | BPF_X, 1, 10, 0, 0),
-        instruction(BPF_ALU64 | BPF_ADD | BPF_K, 1, 0, 0, name_at),
+        instruction(add_constant, 1, 0, 0, name_at),
         instruction(BPF_ALU64 | BPF_MOV | BPF_K, 2, 0, 0, static_cast<std::int32_t>(name.size() + 1)),
         instruction(BPF_ALU64 | BPF_MOV | BPF_K, 3, 0, 0, 0),
         instruction(BPF_ALU64 | BPF_MOV | BPF_X, 4, 10, 0, 0),
-        instruction(BPF_ALU64 | BPF_ADD | BPF_K, 4, 0, 0, result_at),
+        instruction(add_constant, 4, 0, 0, result_at),
         instruction(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_kallsyms_lookup_name),
         instruction(BPF_LDX | BPF_MEM | BPF_DW, 1, 10, result_at, 0),
         instruction(BPF_STX | BPF_MEM | BPF_DW, 6, 1, 0, 0),

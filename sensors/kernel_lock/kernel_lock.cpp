@@ -66,7 +66,7 @@ constexpr Schema schema = {
     "kernel_lock",
     "Waits of one process, or of interrupts, for one lock of the kernel in one of its functions "
     "since the last snapshot.",
-    sizeof(kernel_lock_event), fields, true};
+    sizeof(kernel_lock_event), fields, true, 1};
 constexpr auto all_schemas = schemas_by_kind({{0, &schema}});
 
 std::string type_name(std::uint64_t type) {

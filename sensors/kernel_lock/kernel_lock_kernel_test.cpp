@@ -268,6 +268,7 @@ TEST_F(KernelLockKernel, one_lock_that_is_wanted_to_read_and_to_write_has_a_row_
     EXPECT_TRUE(WIFSIGNALED(status));
     std::uint64_t wanted_to_write = 0, wanted_to_read = 0;
     for (const auto& [place, waits] : waits_) {
+        if (place.lock == "mmap_lock") continue;  // an allocator's threads can wait for it meanwhile
         if (place.pid == static_cast<std::uint64_t>(getpid()) && place.type == "rwsem_write") {
             EXPECT_EQ(place.function, "filename_create");
             EXPECT_EQ(waits.waits, 1u);

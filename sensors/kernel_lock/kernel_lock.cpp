@@ -66,7 +66,10 @@ constexpr Schema schema = {
     "kernel_lock",
     "Waits of one process, or of interrupts, for one lock of the kernel in one of its functions "
     "since the last snapshot.",
-    sizeof(kernel_lock_event), fields, true, 1};
+    sizeof(kernel_lock_event),
+    fields,
+    true,
+    1};
 constexpr auto all_schemas = schemas_by_kind({{0, &schema}});
 
 std::string type_name(std::uint64_t type) {
@@ -292,7 +295,7 @@ constinit const Source kernel_lock_source = {
     .name = "kernel_lock",
     .question = "For which locks of the kernel does who wait, and in which function?",
     .schemas = all_schemas,
-    .only_for = "cpu",
+    .only_for = only_named,
     .top_query = top_query,
     .figures_query = figures_query,
     .start = KernelLock::start,

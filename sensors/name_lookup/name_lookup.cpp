@@ -71,7 +71,10 @@ constexpr Field lookup_fields[] = {
 constexpr Schema lookup_schema = {
     "name_lookup",
     "A call of the C library by which a program asked for the addresses of a name, at its end.",
-    sizeof(name_lookup_event), lookup_fields, true, 1};
+    sizeof(name_lookup_event),
+    lookup_fields,
+    true,
+    1};
 
 constexpr Field total_fields[] = {
     WAGGLE_HEADER_FIELDS(name_lookup_total_event),
@@ -97,7 +100,10 @@ constexpr Schema total_schema = {"name_lookup_total",
                                  "How often one process asked the C library for the addresses of names since "
                                  "the last snapshot, and what came "
                                  "of it.",
-                                 sizeof(name_lookup_total_event), total_fields, true, 1};
+                                 sizeof(name_lookup_total_event),
+                                 total_fields,
+                                 true,
+                                 1};
 
 constexpr auto all_schemas =
     schemas_by_kind({{name_lookup_kind_call, &lookup_schema}, {name_lookup_kind_total, &total_schema}});

@@ -44,7 +44,8 @@ bool is_named_besides(const SessionOptions& options, const Source& source) {
 // Whether one that runs only for its topic runs now.
 bool is_its_topic(const SessionOptions& options, const Source& source) {
     return source.only_for.empty() ||
-           (options.topic && (options.topic->empty() || *options.topic == source.only_for)) ||
+           (options.topic && source.only_for != only_named &&
+            (options.topic->empty() || *options.topic == source.only_for)) ||
            is_named_besides(options, source);
 }
 

@@ -72,7 +72,8 @@ class Translation {
         for (auto word = each.begin(); word != each.end(); ++word) {
             const FamiliarFlag* flag = is_value_ ? nullptr : flag_of(name_, *word);
             if (flag && flag->condition.find('%') != std::string_view::npos) {
-                if (++word == each.end() || !is_number(*word))
+                ++word;
+                if (word == each.end() || !is_number(*word))
                     return Error{fmt::format("{} {} needs a number behind it", name_.name, flag->theirs),
                                  ErrorKind::usage};
                 add_condition(*flag, *word);

@@ -179,12 +179,14 @@ constexpr FamiliarName names[] = {
 static_assert(std::ranges::is_sorted(names, {}, &FamiliarName::name));
 
 constexpr UnansweredName unanswered[] = {
-    {"argdist", "waggle hist --probe PLACE --hist FIELD keeps the distribution of an argument of one place"},
+    {"argdist", "waggle probe PLACE --hist FIELD keeps the distribution of an argument of one place"},
     {"bashreadline",
      "what is typed into a shell is not read; waggle execsnoop shows which programs it starts"},
     {"biopattern", "waggle biotop says of each process which share of its requests is sequential"},
-    {"biostacks", "no stacks of disk requests are kept yet; waggle biosnoop names the process of each"},
-    {"bitesize", "no distribution of sizes is kept yet; waggle biosnoop has the size of each request"},
+    {"biostacks",
+     "waggle probe tracepoint:block:block_rq_issue --count --stack counts the ways to the disk within the "
+     "kernel; how long each takes is not kept yet"},
+    {"bitesize", "waggle probe tracepoint:block:block_rq_issue --hist bytes keeps the distribution of sizes"},
     {"cachestat", "the page cache is not watched yet"},
     {"cachetop", "the page cache is not watched yet"},
     {"capable", "checks of capabilities are not watched yet"},
@@ -203,9 +205,13 @@ constexpr UnansweredName unanswered[] = {
     {"fileslower", "files are not watched yet; waggle biosnoop has the disks"},
     {"filetop", "files are not watched yet; waggle biotop has the disks"},
     {"funccount",
-     "waggle probe PLACE --for 10s prints and counts what passes one place of the kernel or of a program"},
-    {"funclatency", "how long functions take is not measured yet"},
-    {"funcslower", "how long functions take is not measured yet"},
+     "waggle probe PLACE --count --for 10s counts what passes one place of the kernel or of a program"},
+    {"funclatency",
+     "waggle probe kretprobe:FUNCTION --hist latency_ns keeps the distribution; for a program's function "
+     "uretprobe:PROGRAM:FUNCTION"},
+    {"funcslower",
+     "waggle probe kretprobe:FUNCTION --filter \"latency_ns > 1000000\" prints the calls that take more than "
+     "a millisecond; for a program's function uretprobe:PROGRAM:FUNCTION"},
     {"llcstat", "counters of the hardware are not read yet"},
     {"memleak", "allocations are not watched yet"},
     {"mountsnoop", "mounting is not watched yet; waggle query \"SELECT * FROM mounts\" says what is mounted"},
@@ -213,18 +219,24 @@ constexpr UnansweredName unanswered[] = {
     {"offwaketime",
      "who wakes whom is not kept yet; waggle offcputime says how long processes sleep and wait"},
     {"oomkill", "waggle why process says what was killed because memory ran out"},
-    {"opensnoop", "opening files is not watched yet"},
-    {"profile", "no stacks are sampled yet; waggle top run_queue says who has the processors"},
+    {"opensnoop",
+     "waggle probe tracepoint:syscalls:sys_enter_openat --count counts who opens files; their names are not "
+     "read yet"},
+    {"profile",
+     "waggle probe perf:cpu-clock@99 --count --stack samples the kernel's stacks; waggle top run_queue says "
+     "who has the processors"},
     {"readahead", "the page cache is not watched yet"},
     {"slabratetop", "the kernel's own memory is not watched yet"},
     {"sofdsnoop", "sockets that are handed on are not watched yet"},
     {"solisten",
      "waggle trace tcp_state has a row where a program begins to listen; waggle ss -l lists all that do"},
     {"sslsniff", "what is encrypted is not read"},
-    {"stackcount", "no stacks are kept yet; waggle probe PLACE prints what passes one place"},
+    {"stackcount", "waggle probe PLACE --count --stack counts the stacks that lead to one place"},
     {"statsnoop", "questions about files are not watched yet"},
     {"syncsnoop", "sync is not watched yet; waggle biosnoop has what it writes"},
-    {"syscount", "system calls are not counted: to see each costs every program of the machine"},
+    {"syscount",
+     "waggle probe tracepoint:raw_syscalls:sys_enter --count --by id counts them by number; not always on, "
+     "since to see each costs every program of the machine"},
     {"tcpcong",
      "the states of congestion control are not kept yet; waggle tcpretrans says why segments are sent again"},
     {"tcpdrop", "waggle dropwatch shows dropped packets of all protocols, with the reason"},

@@ -20,11 +20,11 @@ char LICENSE[] SEC("license") = "GPL";
 __u64 lost_map_full = 0; /* a wait that found no room */
 __u32 reading = 0;       /* how often it was read */
 
-/* The code of locks that spin, and of those that sleep, as perf tells it from that of their callers. */
-extern const void __lock_text_start __ksym __weak;
-extern const void __lock_text_end __ksym __weak;
-extern const void __sched_text_start __ksym __weak;
-extern const void __sched_text_end __ksym __weak;
+/* The code of locks that spin, and of those that sleep, as perf tells it from that of their callers. 0 where it is not known. */
+const volatile __u64 lock_text_start = 0;
+const volatile __u64 lock_text_end = 0;
+const volatile __u64 sched_text_start = 0;
+const volatile __u64 sched_text_end = 0;
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 struct pcpu_hot {
@@ -141,8 +141,8 @@ static __always_inline __u32 context_by_stack(const __u64* context) {
 
 static __always_inline _Bool in_lock_code(__u64 address, _Bool spins) {
     /* An address a call returns to can be the first behind its function. */
-    if (address > (__u64)&__lock_text_start && address <= (__u64)&__lock_text_end) return 1;
-    return !spins && address > (__u64)&__sched_text_start && address <= (__u64)&__sched_text_end;
+    if (address > lock_text_start && address <= lock_text_end) return 1;
+    return !spins && address > sched_text_start && address <= sched_text_end;
 }
 
 /* The first function above those of the lock. */

@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/text.h"
+#include "engine/support/kernel_symbol.h"
 #include "kernel_lock.skel.h"
 #include "model/histogram.h"
 #include "sensing/open_waits.h"
@@ -105,7 +107,7 @@ std::string type_name(std::uint64_t type) {
 
 std::string context_name(std::uint64_t context) {
     static constexpr std::string_view names[] = {"thread", "softirq", "hardirq", "nmi", "interrupt", "any"};
-    return context < std::size(names) ? std::string(names[context]) : std::string();
+    return name_at(names, context);
 }
 
 // Where the kernel and its modules lie (Documentation/arch/x86/x86_64/mm.rst).
@@ -165,12 +167,12 @@ constexpr std::string_view top_query =
     R"(SELECT k.pid AS pid, CASE WHEN k.context <> 'thread' THEN k.context WHEN k.pid = 0 THEN 'idle' ELSE k.comm END AS comm,
        k.type AS type, k.lock AS lock, k.function AS function, sum(k.waits) AS waits,
        sum(k.wait_ns) / nullif(sum(k.waits), 0) AS mean_wait_ns, max(k.longest_wait_ns) AS longest_wait_ns,
-       sum(k.wait_ns) AS wait_ns, sum(k.spin_ns) AS spin_ns, sum(k.wait_ns) * 1.0 / max(w.to_ns - w.from_ns, 1) AS waiting_on_average
+       sum(k.wait_ns) AS wait_ns, sum(k.spin_ns) AS spin_ns, round(sum(k.wait_ns) * 1.0 / max(w.to_ns - w.from_ns, 1), 3) AS waiting_on_average
 FROM kernel_lock k, window w WHERE k.time_ns >= w.from_ns
 GROUP BY k.pid, k.start_ns, k.context, k.type, k.lock, k.function ORDER BY sum(k.wait_ns) DESC, k.pid, k.type, k.lock, k.function)";
 constexpr std::string_view figures_query =
     R"(SELECT coalesce(sum(k.waits), 0) / w.seconds AS waits_per_second,
-       coalesce(sum(k.wait_ns), 0) / w.seconds / 1e9 AS waiting_on_average,
+       round(coalesce(sum(k.wait_ns), 0) / w.seconds / 1e9, 3) AS waiting_on_average,
        coalesce(sum(k.spin_ns), 0) / w.seconds / 1e7 AS spinning_core_percent
 FROM window w LEFT JOIN kernel_lock k ON k.time_ns >= w.from_ns WHERE w.seconds > 0)";
 
@@ -182,6 +184,10 @@ class KernelLock final : public ProbedRunning {
     static Result<std::unique_ptr<Running>> start(const StartOptions& options, Names& names) {
         auto probes = open_probes(kernel_lock_source, kernel_lock_bpf__elf_bytes, options);
         if (!probes) return probes.error();
+        for (const std::string name :
+             {"lock_text_start", "lock_text_end", "sched_text_start", "sched_text_end"})
+            if (const auto address = kernel::symbol_address("__" + name); address)
+                if (auto set = probes->object().set_constant(name, *address); !set) return set.error();
         if (auto loaded = probes->load(moments); !loaded) return loaded.error();
         auto sleepers = MapView::open(probes->object(), "sleepers");
         if (!sleepers) return sleepers.error();
@@ -295,7 +301,7 @@ constinit const Source kernel_lock_source = {
     .name = "kernel_lock",
     .question = "For which locks of the kernel does who wait, and in which function?",
     .schemas = all_schemas,
-    .only_for = only_named,
+    .only_named = true,
     .top_query = top_query,
     .figures_query = figures_query,
     .start = KernelLock::start,

@@ -41,12 +41,12 @@ bool is_named_besides(const SessionOptions& options, const Source& source) {
     return std::ranges::find(options.besides, source.name) != options.besides.end();
 }
 
-// Whether one that runs only for its topic runs now.
+// Whether one that runs only for its topic, or only where it is named, runs now.
 bool is_its_topic(const SessionOptions& options, const Source& source) {
+    if (is_named_besides(options, source)) return true;
+    if (source.only_named) return false;
     return source.only_for.empty() ||
-           (options.topic && source.only_for != only_named &&
-            (options.topic->empty() || *options.topic == source.only_for)) ||
-           is_named_besides(options, source);
+           (options.topic && (options.topic->empty() || *options.topic == source.only_for));
 }
 
 // What it cannot filter it would show unfiltered.

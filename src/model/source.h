@@ -110,9 +110,6 @@ consteval std::array<const Schema*, count> schemas_by_kind(const SchemaOfKind (&
     return schemas;
 }
 
-// Of Source::only_for: no rule asks its tables, so that it runs only where it is named.
-inline constexpr std::string_view only_named = "-";
-
 struct Source {
     std::string_view name;      // "block_io"
     std::string_view question;  // that it answers, in words
@@ -124,8 +121,9 @@ struct Source {
     // where the source or a table of it is named.
     const SourceOption* asked_by = nullptr;
     // The topic that it runs for, where others pay while it runs: only where it is named, or where this topic or all are
-    // asked about. Empty: always. only_named: for none.
+    // asked about. Empty: always.
     std::string_view only_for = {};
+    bool only_named = false;  // no rule asks its tables: it runs for no topic, only where it is named
     // SQL over its tables and `window`, for `waggle top`: the busiest, most first. And one row of named
     // figures for the live screen, rates per second. Empty where it has none.
     std::string_view top_query = {};

@@ -74,6 +74,15 @@ Result<void> for_each_line(const OwnedFd& file, Each&& each) {
     }
 }
 
+// By the byte in front of it: a call can be the last of its function.
+template <class Finder>
+Symbol find_before(Finder& finder, std::uint64_t address) {
+    if (address == 0) return {};
+    Symbol symbol = finder.find(address - 1);
+    if (!symbol.name.empty()) ++symbol.offset;
+    return symbol;
+}
+
 }  // namespace
 
 Result<OwnedFd> Symbols::open(const std::string& path) {
@@ -154,12 +163,7 @@ Symbol Symbols::find(std::uint64_t address) const {
             offset};
 }
 
-Symbol Symbols::find_return(std::uint64_t address) const {
-    if (address == 0) return {};
-    Symbol symbol = find(address - 1);
-    if (!symbol.name.empty()) ++symbol.offset;
-    return symbol;
-}
+Symbol Symbols::find_return(std::uint64_t address) const { return find_before(*this, address); }
 
 std::size_t Symbols::held_bytes() const {
     return names_.capacity() + (offsets_.capacity() + name_at_.capacity()) * sizeof(std::uint32_t);
@@ -176,12 +180,7 @@ Symbol SymbolFinder::find(std::uint64_t address) {
     return symbols_->find(address);
 }
 
-Symbol SymbolFinder::find_return(std::uint64_t address) {
-    if (address == 0) return {};
-    Symbol symbol = find(address - 1);
-    if (!symbol.name.empty()) ++symbol.offset;
-    return symbol;
-}
+Symbol SymbolFinder::find_return(std::uint64_t address) { return find_before(*this, address); }
 
 std::string to_string(const Symbol& symbol) {
     if (symbol.name.empty()) return {};

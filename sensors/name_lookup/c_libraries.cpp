@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sensors/name_lookup/c_libraries.h"
 
-#include <dirent.h>
 #include <fmt/core.h>
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <iterator>
 #include <utility>
 
@@ -31,17 +29,6 @@ bool is_c_library(std::string_view path) {
     const std::string_view name = path.substr(path.rfind('/') + 1);
     return name == "libc.so.6" || (name.starts_with("libc-2.") && name.ends_with(".so")) ||
            name.starts_with("ld-musl-") || name.starts_with("libc.musl-");
-}
-
-std::vector<std::uint32_t> all_processes() {
-    std::vector<std::uint32_t> out;
-    DIR* directory = ::opendir("/proc");
-    if (!directory) return out;
-    while (const dirent* entry = ::readdir(directory))
-        if (const auto pid = static_cast<std::uint32_t>(std::strtoul(entry->d_name, nullptr, 10)); pid != 0)
-            out.push_back(pid);
-    ::closedir(directory);
-    return out;
 }
 
 // "7f10c8a28000-7f10c8bb0000 r-xp 00028000 fe:00 1234    /usr/lib/x86_64-linux-gnu/libc.so.6"
@@ -71,7 +58,7 @@ void CLibraries::look_everywhere() {
     for (auto& [identity, library] : libraries_) library.seen = false;
     too_many_ = false;
     std::set<std::string, std::less<>> files;
-    for (const std::uint32_t pid : all_processes()) look_at(pid, files);
+    for (const std::uint32_t pid : kernel::all_processes()) look_at(pid, files);
     for (auto each = libraries_.begin(); each != libraries_.end();) {
         if (!each->second.seen)
             for (const std::string& attachment : each->second.attachments) (void)object_->detach(attachment);
@@ -153,6 +140,11 @@ std::vector<std::string> CLibraries::watched() const {
         if (library.problem.empty()) out.push_back(library.path);
     std::ranges::sort(out);
     return out;
+}
+
+std::size_t CLibraries::watched_count() const {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(libraries_, [](const auto& each) { return each.second.problem.empty(); }));
 }
 
 std::vector<std::string> CLibraries::problems() const {

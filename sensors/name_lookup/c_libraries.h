@@ -41,6 +41,7 @@ class CLibraries {
 
     // The files, as processes see them.
     std::vector<std::string> watched() const;
+    std::size_t watched_count() const;
     // What is not watched, and why.
     std::vector<std::string> problems() const;
 

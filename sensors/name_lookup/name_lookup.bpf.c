@@ -126,16 +126,8 @@ static __always_inline void finish(struct task_struct* task, struct call* call, 
     if (!events_wanted) return;
     struct name_lookup_state* event = waggle_reserve(sizeof *event);
     if (!event) return;
-    struct waggle_event* who = &event->row.header;
-    who->kind = name_lookup_kind_call;
-    who->reserved = 0;
-    who->size = sizeof event->row;
-    who->time_ns = now;
-    who->start_ns = waggle_start_ns(task);
-    who->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
-    who->pid = task->tgid;
-    who->tid = task->pid;
-    bpf_probe_read_kernel(who->comm, sizeof who->comm, task->comm);
+    waggle_header(&event->row.header, name_lookup_kind_call, sizeof event->row, task);
+    event->row.header.time_ns = now;
     event->row.name.offset = event->row.name.length = 0;
     event->row.latency_ns = ending == name_lookup_left ? UNKNOWN : latency_ns;
     event->row.result = result;

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/errno_name.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "model/histogram.h"
 #include "model/record_writer.h"
@@ -111,12 +112,12 @@ constexpr auto all_schemas =
 std::string function_name(std::uint64_t number) {
     static constexpr std::string_view names[] = {"getaddrinfo", "gethostbyname", "gethostbyname2",
                                                  "gethostbyname_r", "gethostbyname2_r"};
-    return number < std::size(names) ? std::string(names[number]) : std::string();
+    return name_at(names, number);
 }
 
 std::string ending_name(std::uint64_t number) {
     static constexpr std::string_view names[] = {"returned", "thread_ended", "left"};
-    return number < std::size(names) ? std::string(names[number]) : std::string();
+    return name_at(names, number);
 }
 
 // glibc and musl have the same numbers.
@@ -271,8 +272,9 @@ class NameLookup final : public ProbedRunning {
     // A program maps its libraries after it began: it is looked at again, less and less often. Where it ended before it was seen
     // whole, the next process of that program is told of again.
     void look_at_begun() {
+        if (begun_.empty()) return;
         const std::uint64_t now_ns = SystemClock().monotonic_ns();
-        const std::size_t before = libraries_.watched().size();
+        const std::size_t before = libraries_.watched_count();
         std::erase_if(begun_, [&](Begun& each) {
             if (now_ns < each.next_ns) return false;
             const CLibraries::Look look = libraries_.look_at(each.pid);
@@ -281,7 +283,7 @@ class NameLookup final : public ProbedRunning {
             each.next_ns = now_ns + (millisecond_ns << each.looks++);
             return false;
         });
-        if (libraries_.watched().size() != before) tell_hooks();
+        if (libraries_.watched_count() != before) tell_hooks();
     }
 
     void look_everywhere() {

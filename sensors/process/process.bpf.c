@@ -90,8 +90,11 @@ static __always_inline void tell_thread(struct task_struct* maker, struct task_s
 
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct* maker, struct task_struct* child) {
-    if (waggle_named(PROCESS_THREAD) && child->pid != child->tgid) tell_thread(maker, child);
-    if (child->pid != child->tgid || child->flags & PF_KTHREAD || !waggle_task_wanted(child)) return 0;
+    if (child->pid != child->tgid) {
+        if (waggle_named(PROCESS_THREAD)) tell_thread(maker, child);
+        return 0;
+    }
+    if (child->flags & PF_KTHREAD || !waggle_task_wanted(child)) return 0;
     struct process_fork_event* event = waggle_reserve(sizeof *event);
     if (!event) return 0;
     struct waggle_event* header = &event->header;

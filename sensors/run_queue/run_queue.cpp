@@ -217,7 +217,7 @@ constexpr SourceOption all_options[] = {least_option};
 std::string policy_name(std::uint64_t policy) {
     static constexpr std::string_view names[] = {"OTHER", "FIFO", "RR",       "BATCH",
                                                  "",      "IDLE", "DEADLINE", "EXT"};
-    return policy < std::size(names) ? std::string(names[policy]) : std::string();
+    return name_at(names, policy);
 }
 
 constexpr std::string_view on_switch[] = {"on_switch"};

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/errno_name.h"
+#include "base/text.h"
 #include "engine/object/iterator_records.h"
 #include "model/histogram.h"
 #include "sensing/probed_running.h"
@@ -251,13 +252,9 @@ constexpr auto all_schemas = schemas_by_kind({{tcp_kind_connection, &connection_
                                               {tcp_kind_retransmit, &retransmit_schema},
                                               {tcp_kind_reset, &reset_schema}});
 
-std::string_view nth(std::span<const std::string_view> names, std::uint64_t number) {
-    return number < names.size() ? names[number] : std::string_view();
-}
-
 std::string role_name(std::uint64_t role) {
     static constexpr std::string_view names[] = {"unknown", "active", "passive"};
-    return std::string(nth(names, role));
+    return name_at(names, role);
 }
 
 std::string end_name(std::uint64_t end) {
@@ -265,7 +262,7 @@ std::string end_name(std::uint64_t end) {
         "other",     "closed_here",  "closed_there", "reset_by_peer", "reset_here", "reset_in_closing",
         "timed_out", "refused",      "unreachable",  "no_answer",     "gave_up",    "not_sent",
         "destroyed", "not_accepted", "no_port"};
-    return std::string(nth(names, end));
+    return name_at(names, end);
 }
 
 // include/net/tcp_states.h
@@ -273,17 +270,17 @@ std::string state_name(std::uint64_t state) {
     static constexpr std::string_view names[] = {
         "",      "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2",   "TIME_WAIT",
         "CLOSE", "CLOSE_WAIT",  "LAST_ACK", "LISTEN",   "CLOSING",   "NEW_SYN_RECV"};
-    return std::string(nth(names, state));
+    return name_at(names, state);
 }
 
 std::string again_name(std::uint64_t why) {
     static constexpr std::string_view names[] = {"other", "syn", "timeout", "fast"};
-    return std::string(nth(names, why));
+    return name_at(names, why);
 }
 
 std::string reset_name(std::uint64_t direction) {
     static constexpr std::string_view names[] = {"sent", "received"};
-    return std::string(nth(names, direction));
+    return name_at(names, direction);
 }
 
 constexpr std::string_view top_query =

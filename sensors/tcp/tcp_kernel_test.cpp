@@ -294,19 +294,7 @@ TEST_F(TcpKernel, what_is_sent_again_is_counted_as_often_as_the_kernel_counts_it
     const auto before = client().counter("TcpRetransSegs");
     const OwnedFd listener = listen_at("192.0.2.2", 7011);
     Pair pair = connected(listener, "192.0.2.2", 7011);
-    // Every seventh segment with data is lost on its way.
-    server().run(
-        "nft 'add table inet t; add chain inet t c { type filter hook input priority 0; };"
-        " add rule inet t c tcp dport 7011 meta length > 200 numgen inc mod 7 == 0 drop'");
-    std::thread sender([&] {
-        for (int i = 0; i < 50; ++i) send_all(pair.near, 20'000);
-    });
-    receive_all(pair.far, 1'000'000);
-    sender.join();
-    server().run("nft flush ruleset");
-    pair.near.reset();
-    wait_for_end(pair.far);
-    pair.far.reset();
+    send_with_losses(pair, 7011);
     collect_until([&] { return sum(client(), &tcp_total_event::closed) >= 1; });
     const std::uint64_t again = sum(client(), &tcp_total_event::timeout_retransmits) +
                                 sum(client(), &tcp_total_event::fast_retransmits) +

@@ -161,18 +161,7 @@ TEST_F(TcpMoments, each_segment_that_is_sent_again_is_told_as_often_as_the_kerne
     const OwnedFd listener = listen_at("192.0.2.2", 7106);
     Pair pair = connected(listener, "192.0.2.2", 7106);
     const auto before = client().counter("TcpRetransSegs");
-    server().run(
-        "nft 'add table inet t; add chain inet t c { type filter hook input priority 0; };"
-        " add rule inet t c tcp dport 7106 meta length > 200 numgen inc mod 7 == 0 drop'");
-    std::thread sender([&] {
-        for (int i = 0; i < 50; ++i) send_all(pair.near, 20'000);
-    });
-    receive_all(pair.far, 1'000'000);
-    sender.join();
-    server().run("nft flush ruleset");
-    pair.near.reset();
-    wait_for_end(pair.far);
-    pair.far.reset();
+    send_with_losses(pair, 7106);
     const auto again = client().counter("TcpRetransSegs") - before;
     const auto told = [&](int why) {
         std::uint64_t all = 0;

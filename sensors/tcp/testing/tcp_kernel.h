@@ -21,8 +21,8 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "model/columns.h"
 #include "model/histogram.h"
+#include "sensing/testing/rows.h"
 #include "sensors/tcp/tcp.event.h"
 #include "sensors/tcp/tcp.h"
 #include "tests/testing/netns.h"
@@ -32,6 +32,7 @@ namespace waggle::sensors::tcp_test {
 
 using test::address;
 using test::family_of;
+using test::is_at;
 using test::Netns;
 using test::require;
 using test::socket_in;
@@ -124,6 +125,23 @@ class TcpKernel : public testing::Test {
         require(::recv(fd.get(), &byte, 1, 0) == 0, "wait for the other side's end");
     }
 
+    // A megabyte to the server's port, and the end: every seventh segment with data is lost on its way.
+    static void send_with_losses(Pair& pair, std::uint16_t port) {
+        server().run(
+            "nft 'add table inet t; add chain inet t c { type filter hook input priority 0; };"
+            " add rule inet t c tcp dport " +
+            std::to_string(port) + " meta length > 200 numgen inc mod 7 == 0 drop'");
+        std::thread sender([&] {
+            for (int i = 0; i < 50; ++i) send_all(pair.near, 20'000);
+        });
+        receive_all(pair.far, 1'000'000);
+        sender.join();
+        server().run("nft flush ruleset");
+        pair.near.reset();
+        wait_for_end(pair.far);
+        pair.far.reset();
+    }
+
     // Takes over what the sensor has of our own hosts.
     void collect() {
         const auto keep = [&](std::span<const Bytes> records) {
@@ -161,27 +179,11 @@ class TcpKernel : public testing::Test {
             if (each.netns == netns.inode()) all += each.*counter;
         return all;
     }
-    std::uint64_t lost() const {
-        std::uint64_t all = 0;
-        for (const Loss& loss : sensor_->losses()) all += loss.count;
-        return all;
-    }
+    std::uint64_t lost() const { return all_lost(*sensor_); }
 
     template <class Struct>
     std::string line(const Struct& record) const {
-        const Row row(*sensor_->schemas()[record.header.kind], bytes_of(record));
-        std::string out(row.schema().name);
-        for (const Column& column : columns_of(row.schema()))
-            if (column.field && column.field->type != Type::histogram)
-                out += " " + std::string(column.name) + "=" + format_column(row, column, {&names_, nullptr});
-        return out;
-    }
-
-    static bool is_at(const waggle_address& address, const std::string& host) {
-        unsigned char bytes[16] = {};
-        require(::inet_pton(family_of(host), host.c_str(), bytes) == 1, host);
-        return address.family == (family_of(host) == AF_INET ? 4 : 6) &&
-               std::memcmp(address.bytes, bytes, sizeof bytes) == 0;
+        return line_of(Row(*sensor_->schemas()[record.header.kind], bytes_of(record)), names_);
     }
 
     Names names_;

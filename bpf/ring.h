@@ -25,6 +25,10 @@ const volatile __u64 only_cgroup_id = 0;
 const volatile char only_comm[WAGGLE_COMM_LEN] = {};
 const volatile __u8 filter_comm = 0;
 const volatile __u8 events_wanted = 0; /* Mode::events */
+const volatile __u64 named_kinds = 0;  /* a bit for each kind of record whose table is asked for by name */
+
+/* Whether records of that kind are, which are made for nobody else (Schema.only_named). */
+static __always_inline _Bool waggle_named(__u32 kind) { return named_kinds >> kind & 1; }
 
 static __always_inline void* waggle_reserve(__u64 size) {
     void* record = bpf_ringbuf_reserve(&ring, size, 0);
@@ -41,9 +45,24 @@ static __always_inline void waggle_submit(void* record) {
     bpf_ringbuf_submit(record, flags);
 }
 
+/* Related tasks. Since 6.4, for each pointer that a program loads by way of one the kernel trusts, the verifier searches all
+ * of the kernel's types for whether that one is trusted too (btf_nested_type_is_trusted): a millisecond or two, again on
+ * each way through the program. So these are read, not loaded; what they point to is read too. */
+static __always_inline struct task_struct* waggle_leader(struct task_struct* task) {
+    return BPF_CORE_READ(task, group_leader);
+}
+static __always_inline struct task_struct* waggle_parent(struct task_struct* task) {
+    return BPF_CORE_READ(task, real_parent);
+}
+
+/* The name of a task's process: that of its first thread. */
+static __always_inline void waggle_process_comm(char comm[WAGGLE_COMM_LEN], struct task_struct* task) {
+    bpf_core_read(comm, WAGGLE_COMM_LEN, &waggle_leader(task)->comm);
+}
+
 /* The identity of a task's process. start_boottime is named so since 5.5 (before: real_start_time). */
 static __always_inline __u64 waggle_start_ns(struct task_struct* task) {
-    return task->group_leader->start_boottime;
+    return BPF_CORE_READ(task, group_leader, start_boottime);
 }
 
 /* Fills the header for the task that runs now. `task` is bpf_get_current_task_btf(). */

@@ -146,6 +146,15 @@ struct cred {
     kgid_t fsgid;
     struct group_info* group_info;
 };
+struct ns_common {
+    unsigned int inum;
+};
+struct mnt_namespace {
+    struct ns_common ns;
+};
+struct nsproxy {
+    struct mnt_namespace* mnt_ns;
+};
 struct task_struct {
     pid_t pid;
     pid_t tgid;
@@ -162,6 +171,7 @@ struct task_struct {
     void* stack;
     const struct cred* cred;
     struct fs_struct* fs;
+    struct nsproxy* nsproxy;
 };
 struct file {
     struct inode* f_inode;
@@ -177,6 +187,7 @@ struct bpf_iter__task_file {
     struct file* file;
 };
 struct linux_binprm {
+    struct file* file;
     const char* filename;
     const char* interp;
     int argc;
@@ -257,6 +268,7 @@ struct block_device {
     struct gendisk* bd_disk;
 };
 struct super_block {
+    dev_t s_dev;
     struct block_device* s_bdev;
     unsigned long s_magic;
 };
@@ -296,9 +308,6 @@ enum skb_drop_reason {
     SKB_DROP_REASON_IPV6_NDISC_NS_OTHERHOST = 109,
     SKB_DROP_REASON_QUEUE_PURGE = 110,
     SKB_DROP_REASON_MAC_IEEE_MAC_CONTROL = 124,
-};
-struct ns_common {
-    unsigned int inum;
 };
 struct net_device;
 struct net {

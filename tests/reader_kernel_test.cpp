@@ -56,7 +56,7 @@ void measure(bool emulated, Measured& out) {
     options.start.mode = Mode::events;
     options.start.filters = {{"pid", static_cast<std::uint32_t>(::getpid())}};
     options.start.ring_bytes = 16u << 20;
-    options.memory_bytes = std::size_t{4} << 30;
+    options.memory_bytes = std::size_t{8} << 30;
     const Source* const own[] = {&sensors::skeleton_source};
     Result<std::unique_ptr<agent::Session>> started = agent::Session::start(options, system_clock, own);
     ASSERT_TRUE(started) << started.error().message;

@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "model/table.h"
+#include "sensing/testing/rows.h"
 #include "sensors/skeleton/skeleton.h"
 #include "waggle/owned_fd.h"
 
@@ -177,11 +178,7 @@ class RingKernel : public testing::Test {
         ASSERT_TRUE(started) << started.error().message;
         sensor_ = std::move(*started);
     }
-    std::uint64_t counted_lost() const {
-        std::uint64_t sum = 0;
-        for (const Loss& loss : sensor_->losses()) sum += loss.count;
-        return sum;
-    }
+    std::uint64_t counted_lost() const { return sensors::all_lost(*sensor_); }
 
     Names names_;
     std::unique_ptr<Running> sensor_;

@@ -58,7 +58,7 @@ why_failed() {
 }
 
 # build PRESET [TARGET…]: configures once, then lets ninja do what is needed; silent when that is nothing. The files of a
-# folder are compiled together, which takes a quarter of the time where all is new; WAGGLE_UNITY=OFF compiles each alone.
+# folder are compiled together, which is sooner done where all is new; WAGGLE_UNITY=OFF compiles each alone.
 build() {
     local preset=$1 dir=build/$1
     shift

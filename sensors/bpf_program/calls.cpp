@@ -5,32 +5,13 @@
 #include <fmt/core.h>
 
 #include <cerrno>
-#include <charconv>
-#include <cstdio>
 #include <cstring>
-#include <memory>
 #include <vector>
 
+#include "engine/support/kernel_symbol.h"
 #include "symbols/symbols.h"
 
 namespace waggle::sensors {
-namespace {
-
-// The address that calls are counted from; 0 where the kernel hides it.
-std::uint64_t call_base() {
-    const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen("/proc/kallsyms", "re"), std::fclose);
-    char line[512];
-    while (file && std::fgets(line, sizeof line, file.get())) {
-        const std::string_view text(line);
-        if (text.size() < 20 || text.substr(19) != "__bpf_call_base\n") continue;
-        std::uint64_t address = 0;
-        std::from_chars(line, line + 16, address, 16);
-        return address;
-    }
-    return 0;
-}
-
-}  // namespace
 
 Result<std::map<std::string, std::uint32_t>> calls_of(int program_fd) {
     bpf_prog_info info{};
@@ -46,12 +27,14 @@ Result<std::map<std::string, std::uint32_t>> calls_of(int program_fd) {
         return Error{fmt::format("cannot read the program's instructions: {}", std::strerror(errno))};
     if (instructions.empty() || info.xlated_prog_insns == 0)
         return Error{"the kernel does not show the program's instructions", ErrorKind::privilege};
-    const std::uint64_t base = call_base();
+    const Result<std::uint64_t> base =
+        kernel::symbol_address("__bpf_call_base");  // calls are counted from it
+    if (!base) return base.error();
     const Result<OwnedFd> file = kernel::Symbols::open();
     if (!file) return file.error();
     const Result<kernel::Symbols> symbols = kernel::Symbols::read(*file);
     if (!symbols) return symbols.error();
-    if (base == 0) return Error{"the kernel hides what its addresses are", ErrorKind::privilege};
+    if (*base == 0) return Error{"the kernel hides what its addresses are", ErrorKind::privilege};
     std::map<std::string, std::uint32_t> out;
     for (const bpf_insn& each : instructions) {
         if (each.code != (BPF_JMP | BPF_CALL) || each.src_reg == BPF_PSEUDO_CALL) continue;
@@ -61,7 +44,7 @@ Result<std::map<std::string, std::uint32_t>> calls_of(int program_fd) {
             continue;
         }
         const kernel::Symbol called =
-            symbols->find(base + static_cast<std::uint64_t>(std::int64_t{each.imm}));
+            symbols->find(*base + static_cast<std::uint64_t>(std::int64_t{each.imm}));
         if (called.offset == 0 && !called.name.empty()) ++out[std::string(called.name)];
     }
     return out;

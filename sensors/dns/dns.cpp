@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "dns.skel.h"
 #include "model/histogram.h"
 #include "model/record_writer.h"
@@ -160,7 +161,7 @@ std::string code_name(std::uint64_t code) {
                                                  "notimp",  "refused", "yxdomain", "yxrrset",
                                                  "nxrrset", "notauth", "notzone"};
     if (code == dns_code_no_answer) return "no_answer";
-    return code < std::size(names) ? std::string(names[code]) : std::string();
+    return name_at(names, code);
 }
 
 std::string type_name_of(std::uint64_t type) {

@@ -18,9 +18,9 @@
 #include <thread>
 #include <vector>
 
-#include "model/columns.h"
 #include "model/histogram.h"
 #include "sensing/testing/drain_whole.h"
+#include "sensing/testing/rows.h"
 #include "sensors/dns/dns.event.h"
 #include "sensors/dns/dns.h"
 #include "sensors/dns/testing/test_messages.h"
@@ -33,6 +33,7 @@ namespace {
 using test::address;
 using test::answer_to;
 using test::family_of;
+using test::is_at;
 using test::Netns;
 using test::question;
 using test::require;
@@ -138,7 +139,7 @@ class DnsKernel : public testing::Test {
                 ASSERT_TRUE(row) << row.error().message;
                 const auto netns = row->u64("netns");
                 if (netns != client().inode() && netns != server().inode()) continue;
-                lines_.push_back(line(*row));
+                lines_.push_back(line_of(*row, names_));
                 if (row->schema().name == "dns_lookup")
                     lookups_.push_back({row->as<dns_lookup_event>(), std::string(row->text("name"))});
                 else if (row->schema().name == "dns_failure")
@@ -166,25 +167,7 @@ class DnsKernel : public testing::Test {
         for (const auto& each : totals_) all += each.*counter;
         return all;
     }
-    std::uint64_t lost() const {
-        std::uint64_t all = 0;
-        for (const Loss& loss : sensor_->losses()) all += loss.count;
-        return all;
-    }
-    std::string line(const Row& row) const {
-        std::string out(row.schema().name);
-        for (const Column& column : columns_of(row.schema()))
-            if (column.field && column.field->type != Type::distribution)
-                out += " " + std::string(column.name) + "=" + format_column(row, column, {&names_, nullptr});
-        return out;
-    }
-    static bool is_at(const waggle_address& address, const std::string& host) {
-        unsigned char bytes[16] = {};
-        require(::inet_pton(family_of(host), host.c_str(), bytes) == 1, host);
-        return address.family == (family_of(host) == AF_INET ? 4 : 6) &&
-               std::memcmp(address.bytes, bytes, sizeof bytes) == 0;
-    }
-
+    std::uint64_t lost() const { return all_lost(*sensor_); }
     struct Lookup {
         dns_lookup_event row;
         std::string name;

@@ -2,6 +2,7 @@
 #include "sensors/interrupt/interrupt.h"
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "interrupt.skel.h"
 #include "model/histogram.h"
 #include "sensing/probed_running.h"
@@ -112,7 +113,7 @@ std::string softirq_name(std::uint64_t kind) {
     // enum of include/linux/interrupt.h; the numbers are the same on 6.1, 6.12 and 6.18.
     static constexpr std::string_view names[] = {"HI",       "TIMER",   "NET_TX", "NET_RX",  "BLOCK",
                                                  "IRQ_POLL", "TASKLET", "SCHED",  "HRTIMER", "RCU"};
-    return kind < std::size(names) ? std::string(names[kind]) : std::string();
+    return name_at(names, kind);
 }
 
 constexpr std::string_view on_handler_exit[] = {"on_handler_exit"};

@@ -85,7 +85,7 @@ static __noinline int make_lock(struct lock_key* key) {
     if (!key) return 0;
     waggle_header(&made.header, lock_kind_lock, sizeof made, task);
     made.header.tid = made.header.pid;
-    bpf_probe_read_kernel(made.header.comm, sizeof made.header.comm, task->group_leader->comm);
+    waggle_process_comm(made.header.comm, task);
     made.address = key->address;
     count_if_full(bpf_map_update_elem(&locks, key, &made, BPF_NOEXIST));
     return 0;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sensors/lock/lock.h"
 
-#include <algorithm>
 #include <cstring>
 #include <map>
 #include <tuple>
@@ -9,6 +8,7 @@
 #include "base/clock.h"
 #include "base/put.h"
 #include "lock.skel.h"
+#include "sensing/open_waits.h"
 #include "sensing/probed_running.h"
 #include "sensors/lock/lock.event.h"
 #include "symbols/variables.h"
@@ -112,6 +112,7 @@ class Lock final : public ProbedRunning {
         named_ = 0;
         read_waiters();
         ProbedRunning::snapshot(sink);
+        waits_.end();
         known_ = std::move(next_known_);
         next_known_.clear();
         last_ns_ = now_ns_;
@@ -119,13 +120,7 @@ class Lock final : public ProbedRunning {
 
   private:
     using Key = std::tuple<std::uint64_t, std::uint64_t, std::uint32_t>;  // the process's start, address, pid
-    struct Asleep {
-        std::uint32_t threads = 0;
-        std::uint64_t ns = 0;
-    };
     struct Known {
-        std::uint64_t waits = 0;
-        std::uint64_t wait_ns = 0;
         std::string variable;
         bool looked = false;
     };
@@ -156,15 +151,13 @@ class Lock final : public ProbedRunning {
     }
 
     void read_waiters() {
-        asleep_.clear();
+        waits_.begin();
         // A walk that ends early misses sleepers of this moment; the next snapshot has them.
         (void)waiters_.each([&](Bytes, Bytes value) {
             lock_waiter waiter;
             std::memcpy(&waiter, value.data(), sizeof waiter);
             if (waiter.since_ns == 0 || waiter.since_ns > now_ns_) return true;
-            Asleep& asleep = asleep_[{waiter.start_ns, waiter.address, waiter.pid}];
-            ++asleep.threads;
-            asleep.ns += now_ns_ - waiter.since_ns;
+            waits_.add({waiter.start_ns, waiter.address, waiter.pid}, now_ns_ - waiter.since_ns);
             return true;
         });
     }
@@ -175,17 +168,11 @@ class Lock final : public ProbedRunning {
         row.covers_ns = now_ns_ - last_ns_;
         const auto before = known_.find(key);
         Known known = before == known_.end() ? Known{} : std::move(before->second);
-        if (row.waits < known.waits) known.wait_ns = 0;  // made anew
-        known.waits = row.waits;
-        if (const auto asleep = asleep_.find(key); asleep != asleep_.end()) {
-            row.waiting = asleep->second.threads;
-            row.wait_ns += asleep->second.ns;
-        }
-        // Who was woken between the walk and this is in neither: a sum that only grows takes no step back.
-        row.wait_ns = std::max<std::uint64_t>(row.wait_ns, known.wait_ns);
-        const std::uint64_t added = row.wait_ns - known.wait_ns;
-        known.wait_ns = row.wait_ns;
-        if (!known.looked && added >= row.covers_ns / named_from_part && named_ < most_named_at_once) {
+        const auto whole = waits_.complete(key, row.waits, row.wait_ns);
+        row.waiting = whole.waiting;
+        row.wait_ns = whole.wait_ns;
+        if (!known.looked && whole.added_ns >= row.covers_ns / named_from_part &&
+            named_ < most_named_at_once) {
             known.looked = true;
             ++named_;
             known.variable = kernel::variable_at(row.header.pid, row.address);
@@ -195,8 +182,8 @@ class Lock final : public ProbedRunning {
     }
 
     MapView waiters_;
-    std::map<Key, Asleep> asleep_;  // at this snapshot
-    std::map<Key, Known> known_;    // of the last snapshot
+    OpenWaits<Key> waits_;
+    std::map<Key, Known> known_;  // of the last snapshot
     std::map<Key, Known> next_known_;
     std::uint64_t now_ns_ = 0;   // of the snapshot being taken
     std::uint64_t last_ns_ = 0;  // of the one before

@@ -137,11 +137,10 @@ static __always_inline void read_way(struct packet_drop_event* event, struct sk_
 }
 
 /* A packet that a rule hands to a program (NFQUEUE) and that does not get into the program's queue is freed there
- * without a reason, before anybody saw what it says. */
-extern const void nf_queue __ksym __weak;
+ * without a reason, before anybody saw what it says. Where the function lies; 0 where there is none, or it is not known. */
+const volatile __u64 nf_queue_start = 0;
 #define NF_QUEUE_SIZE 1024
 
 static __always_inline _Bool is_lost_on_the_way_to_a_program(__u64 location) {
-    __u64 start = (__u64)&nf_queue;
-    return start && location - start < NF_QUEUE_SIZE;
+    return nf_queue_start && location - nf_queue_start < NF_QUEUE_SIZE;
 }

@@ -139,7 +139,7 @@ static __always_inline __u8 direction_of(struct sk_buff* skb, struct dst_entry* 
          * generic mode). On the way out the header is in front, or not there yet. */
         if (dev && skb->mac_header != HEADER_UNSET && skb->mac_header + ETH_HLEN == skb->data - skb->head)
             return packet_direction_in;
-        if (dst || skb->sk) return packet_direction_out;
+        if (dst || read_address(&skb->sk)) return packet_direction_out;
         return packet_direction_unknown;
     }
     if (!dst) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sensors/packet_drop/packet_drop.h"
 
+#include "engine/support/kernel_symbol.h"
 #include "packet_drop.skel.h"
 #include "sensing/probed_running.h"
 #include "sensors/packet_drop/packet_drop.event.h"
@@ -171,6 +172,9 @@ Result<std::unique_ptr<Running>> start(const StartOptions& options, Names& names
     static constexpr Moment moments[] = {{"drop", drop, "Dropped packets are not seen.", true}};
     auto probes = open_probes(packet_drop_source, packet_drop_bpf__elf_bytes, options);
     if (!probes) return probes.error();
+    // Where it cannot be looked up, those packets count as freed without a reason.
+    if (const auto address = kernel::symbol_address("nf_queue"); address)
+        if (auto set = probes->object().set_constant("nf_queue_start", *address); !set) return set.error();
     if (auto loaded = probes->load(moments); !loaded) return loaded.error();
     for (const Result<void>& added :
          {probes->snapshot_map("totals", {{offsetof(Total, packets), 3}}, forgetting()),

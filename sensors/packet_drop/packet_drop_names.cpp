@@ -87,30 +87,6 @@ class DropReasons {
     std::optional<kernel::EnumNames> names_;
 };
 
-// Read again when an address is not known, as a module may have been loaded since; but not for ever, as some
-// addresses never get a name.
-class Places {
-  public:
-    explicit Places(OwnedFd file) : file_(std::move(file)) {}
-    std::string name(std::uint64_t address) {
-        if (address == 0) return {};
-        if (symbols_)
-            if (std::string known = to_string(symbols_->find_return(address)); !known.empty()) return known;
-        if (reads_ == most_reads) return {};
-        ++reads_;
-        Result<kernel::Symbols> symbols = kernel::Symbols::read(file_);
-        if (!symbols) return {};
-        symbols_ = std::move(*symbols);
-        return to_string(symbols_->find_return(address));
-    }
-
-  private:
-    static constexpr int most_reads = 16;
-    OwnedFd file_;
-    int reads_ = 0;
-    std::optional<kernel::Symbols> symbols_;
-};
-
 }  // namespace
 
 Result<void> name_packet_drops(Names& names) {
@@ -128,8 +104,9 @@ Result<void> name_packet_drops(Names& names) {
     });
     Result<OwnedFd> file = kernel::Symbols::open();
     if (!file) return file.error();
-    names.resolve_with("kernel_symbol", [places = std::make_shared<Places>(std::move(*file))](
-                                            std::uint64_t address) { return places->name(address); });
+    names.resolve_with("kernel_symbol",
+                       [places = std::make_shared<kernel::SymbolFinder>(std::move(*file))](
+                           std::uint64_t address) { return to_string(places->find_return(address)); });
     return {};
 }
 

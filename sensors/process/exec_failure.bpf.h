@@ -31,10 +31,10 @@ static __always_inline void send_failure(const char* path, const char* const* ar
     struct process_exec_failure_event* event = waggle_reserve(sizeof *event + PROCESS_EXE_MAX);
     if (!event) return;
     waggle_header(&event->header, PROCESS_EXEC_FAILURE, 0, task);
-    struct task_struct* parent = task->real_parent;
-    event->parent_pid = parent->tgid;
+    struct task_struct* parent = waggle_parent(task);
+    event->parent_pid = BPF_CORE_READ(parent, tgid);
     event->parent_start_ns = waggle_start_ns(parent);
-    bpf_probe_read_kernel(event->parent_comm, sizeof event->parent_comm, parent->group_leader->comm);
+    waggle_process_comm(event->parent_comm, parent);
     event->user = BPF_CORE_READ(task, cred, fsuid.val);
     event->group = BPF_CORE_READ(task, cred, fsgid.val);
     struct group_info* further = BPF_CORE_READ(task, cred, group_info);
@@ -43,7 +43,7 @@ static __always_inline void send_failure(const char* path, const char* const* ar
         event->groups = PROCESS_GROUPS + 1; /* not known */
     event->reserved_after = 0;
     event->error = -result;
-    event->executed = !(task->group_leader->flags & PF_FORKNOEXEC);
+    event->executed = !(BPF_CORE_READ(task, group_leader, flags) & PF_FORKNOEXEC);
     event->same_root = 0;
     __builtin_memset(event->reserved, 0, sizeof event->reserved);
     struct fs_struct* fs = BPF_CORE_READ(task, fs);

@@ -56,8 +56,8 @@ static __always_inline _Bool passes_on(const struct failure* below, __u32 status
 static __always_inline void pass_failure_on(struct task_struct* task, __u32 status,
                                             const struct who_signalled* sender, struct failure* origin) {
     __u64 own[2] = {waggle_start_ns(task), task->tgid};
-    struct task_struct* parent = task->real_parent;
-    __u64 parents[2] = {waggle_start_ns(parent), parent->tgid};
+    struct task_struct* parent = waggle_parent(task);
+    __u64 parents[2] = {waggle_start_ns(parent), BPF_CORE_READ(parent, tgid)};
     __u64 now_ns = bpf_ktime_get_ns();
     struct failure* below = bpf_map_lookup_elem(&failures, own);
     if (!status) {

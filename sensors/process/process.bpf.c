@@ -28,8 +28,8 @@ static __always_inline void send_exec(struct task_struct* task, struct linux_bin
     struct process_exec_event* event = waggle_reserve(sizeof *event + most + PROCESS_EXE_MAX);
     if (!event) return;
     waggle_header(&event->header, PROCESS_EXEC, 0, task);
-    struct task_struct* parent = task->real_parent;
-    event->parent_pid = parent->tgid;
+    struct task_struct* parent = waggle_parent(task);
+    event->parent_pid = BPF_CORE_READ(parent, tgid);
     event->parent_start_ns = waggle_start_ns(parent);
     event->uid = bpf_get_current_uid_gid();
 
@@ -78,9 +78,23 @@ int BPF_PROG(on_exec, struct task_struct* task, pid_t old_pid, struct linux_binp
     return 0;
 }
 
+static __always_inline void tell_thread(struct task_struct* maker, struct task_struct* made) {
+    if (!waggle_task_wanted(maker)) return;
+    struct process_thread_event* event = waggle_reserve(sizeof *event);
+    if (!event) return;
+    waggle_header(&event->header, PROCESS_THREAD, sizeof *event, maker);
+    event->made_tid = made->pid;
+    event->reserved = 0;
+    waggle_submit(event);
+}
+
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct* maker, struct task_struct* child) {
-    if (child->pid != child->tgid || child->flags & PF_KTHREAD || !waggle_task_wanted(child)) return 0;
+    if (child->pid != child->tgid) {
+        if (waggle_named(PROCESS_THREAD)) tell_thread(maker, child);
+        return 0;
+    }
+    if (child->flags & PF_KTHREAD || !waggle_task_wanted(child)) return 0;
     struct process_fork_event* event = waggle_reserve(sizeof *event);
     if (!event) return 0;
     struct waggle_event* header = &event->header;
@@ -94,8 +108,8 @@ int BPF_PROG(on_fork, struct task_struct* maker, struct task_struct* child) {
     header->tid = child->pid;
     bpf_get_current_comm(header->comm, sizeof header->comm);
     /* Not always the task that runs: CLONE_PARENT gives the child its maker's parent. */
-    struct task_struct* parent = child->real_parent;
-    event->parent_pid = parent->tgid;
+    struct task_struct* parent = waggle_parent(child);
+    event->parent_pid = BPF_CORE_READ(parent, tgid);
     event->parent_start_ns = waggle_start_ns(parent);
     event->reserved = 0;
     waggle_submit(event);
@@ -136,10 +150,10 @@ int BPF_PROG(on_exit, struct task_struct* task) {
     if (!event) return 0;
     waggle_header(&event->header, PROCESS_EXIT, sizeof *event, task);
     if (task != leader) bpf_probe_read_kernel(event->header.comm, sizeof event->header.comm, leader->comm);
-    struct task_struct* parent = task->real_parent;
-    event->parent_pid = parent->tgid;
+    struct task_struct* parent = waggle_parent(task);
+    event->parent_pid = BPF_CORE_READ(parent, tgid);
     event->parent_start_ns = waggle_start_ns(parent);
-    bpf_probe_read_kernel(event->parent_comm, sizeof event->parent_comm, parent->group_leader->comm);
+    waggle_process_comm(event->parent_comm, parent);
     event->ran_ns = event->header.time_ns - leader->start_time;
     /* Of the memory that is being given back: the kernel has put it here before it tells of the exit, and
      * it is what wait4 and getrusage report. */

@@ -43,6 +43,12 @@ constexpr Field fork_fields[] = {
     WAGGLE_FIELD(process_fork_event, parent_start_ns, Unit::nanoseconds,
                  "When that process began, by the clock CLOCK_BOOTTIME.", trait_hidden),
 };
+constexpr Field thread_fields[] = {
+    WAGGLE_HEADER_FIELDS(process_thread_event),
+    WAGGLE_FIELD(
+        process_thread_event, made_tid, Unit::identifier,
+        "The thread that was made, as the host numbers it; tid and comm are those of the one that made it."),
+};
 constexpr Field exit_fields[] = {
     WAGGLE_HEADER_FIELDS(process_exit_event),
     WAGGLE_FIELD(process_exit_event, exit_code, Unit::none,
@@ -187,11 +193,21 @@ constexpr Schema signal_schema = {"process_signal",
                                   "asked for, else HUP, INT, QUIT, ILL, TRAP, ABRT, BUS, FPE, "
                                   "KILL, SEGV, PIPE, TERM, XCPU, XFSZ, SYS, CONT, STOP and TSTP.",
                                   sizeof(process_signal_event), signal_fields, true};
+constexpr Schema thread_schema = {
+    .name = "process_thread",
+    .meaning = "A further thread that a process made. What it will do is not seen.",
+    .size = sizeof(process_thread_event),
+    .fields = thread_fields,
+    .has_subject = true,
+    .memory_weight = 1,
+    .only_named = true,
+};
 constexpr auto all_schemas = schemas_by_kind({{PROCESS_EXEC, &exec_schema},
                                               {PROCESS_FORK, &fork_schema},
                                               {PROCESS_EXIT, &exit_schema},
                                               {PROCESS_EXEC_FAILURE, &failure_schema},
-                                              {PROCESS_SIGNAL, &signal_schema}});
+                                              {PROCESS_SIGNAL, &signal_schema},
+                                              {PROCESS_THREAD, &thread_schema}});
 
 // "SIGSEGV", "SIGRTMIN+3"; empty for 0 and for what is no signal.
 std::string signal_name(std::uint64_t number) {

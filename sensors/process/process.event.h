@@ -14,6 +14,7 @@ enum process_kind {
     PROCESS_EXIT = 2,
     PROCESS_EXEC_FAILURE = 3,
     PROCESS_SIGNAL = 4,
+    PROCESS_THREAD = 5,
 };
 
 /* Of the path as executed, its NUL included. */
@@ -40,6 +41,13 @@ struct process_fork_event {
     struct waggle_event header;
     __u64 parent_start_ns;
     __u32 parent_pid;
+    __u32 reserved;
+};
+
+/* header: the thread that made it. */
+struct process_thread_event {
+    struct waggle_event header;
+    __u32 made_tid;
     __u32 reserved;
 };
 
@@ -141,7 +149,7 @@ struct process_signal_event {
 };
 
 #ifdef __cplusplus
-static_assert(sizeof(process_signal_event) == 128);
+static_assert(sizeof(process_signal_event) == 128 && sizeof(process_thread_event) == 64);
 static_assert(sizeof(process_exec_failure_event) == 264);
 static_assert(sizeof(process_exec_event) == 96 && sizeof(process_fork_event) == 72 &&
               sizeof(process_exit_event) == 176);

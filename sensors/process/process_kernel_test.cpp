@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "sensing/testing/drain_whole.h"
+#include "sensing/testing/rows.h"
 #include "sensors/process/process.h"
 
 namespace waggle::sensors {
@@ -44,9 +45,10 @@ struct Kept {
 // The sensor, and the rows of the processes this test makes.
 class ProcessKernel : public testing::Test {
   protected:
-    void start(Mode mode = Mode::events) {
+    void start(Mode mode = Mode::events, std::vector<std::string> tables = {}) {
         StartOptions options;
         options.mode = mode;
+        options.tables = std::move(tables);
         options.ring_bytes = 4u << 20;
         auto started = process_source.start(options, names_);
         ASSERT_TRUE(started) << started.error().message;
@@ -58,7 +60,7 @@ class ProcessKernel : public testing::Test {
             for (const Bytes record : records) {
                 const Result<Row> row = sensor_->read(record);
                 ASSERT_TRUE(row) << row.error().message;
-                if (row->u64("parent_pid") != self) continue;
+                if (row->u64(row->schema().only_named ? "pid" : "parent_pid") != self) continue;
                 Kept kept;
                 kept.schema = row->schema().name;
                 kept.bytes.resize((row->bytes().size() + 7) / 8);
@@ -148,6 +150,40 @@ TEST_F(ProcessKernel, a_thousand_short_processes_give_a_thousand_of_each_row) {
         EXPECT_TRUE(made.contains(static_cast<pid_t>(row->number("pid"))));
     }
     nothing_lost();
+}
+
+// The numbers of so many threads, which have ended.
+std::set<pid_t> make_threads(int count) {
+    std::set<pid_t> made;
+    for (int i = 0; i < count; ++i) {
+        pid_t tid = 0;
+        std::thread([&] { tid = ::gettid(); }).join();
+        made.insert(tid);
+    }
+    return made;
+}
+
+TEST_F(ProcessKernel, each_thread_is_a_row_where_threads_are_asked_for) {
+    start(Mode::events, {"process_thread"});
+    const std::set<pid_t> made = make_threads(50);
+    wait_for(fork_and([] {}));
+    std::set<pid_t> told;
+    for (const Kept* row : rows("process_thread")) {
+        EXPECT_EQ(row->number("tid"), static_cast<std::uint32_t>(::gettid()));
+        told.insert(static_cast<pid_t>(row->number("made_tid")));
+    }
+    EXPECT_EQ(told, made);
+    EXPECT_EQ(rows("process_thread").size(), 50u);
+    EXPECT_EQ(rows("process_fork").size(), 1u) << "a process is no thread";
+    nothing_lost();
+}
+
+TEST_F(ProcessKernel, threads_are_no_rows_where_nobody_asks_for_them) {
+    start();
+    make_threads(5);
+    wait_for(fork_and([] {}));
+    EXPECT_EQ(rows("process_fork").size(), 1u);
+    EXPECT_TRUE(rows("process_thread").empty());
 }
 
 TEST_F(ProcessKernel, arguments_beyond_4096_bytes_are_cut_and_marked) {
@@ -645,9 +681,8 @@ TEST_F(ProcessKernel, what_a_full_ring_refuses_is_counted) {
     constexpr int processes = 60;
     for (int i = 0; i < processes; ++i) wait_for(fork_and([] {}));
     std::uint64_t read = 0;
-    std::uint64_t lost = 0;
     drain_whole(*sensor_, [&](std::span<const Bytes> records) { read += records.size(); });
-    for (const Loss& loss : sensor_->losses()) lost += loss.count;
+    const std::uint64_t lost = all_lost(*sensor_);
     EXPECT_GT(lost, 0u);
     EXPECT_GE(read + lost, 2u * processes);
 }

@@ -103,21 +103,21 @@ static __always_inline void send_signal(struct task_struct* sender, struct task_
     if (!event) return;
     waggle_header(&event->header, PROCESS_SIGNAL, sizeof *event, sender);
     /* The process's name, not that of a thread. */
-    bpf_probe_read_kernel(event->header.comm, sizeof event->header.comm, sender->group_leader->comm);
-    struct task_struct* parent = sender->real_parent;
+    waggle_process_comm(event->header.comm, sender);
+    struct task_struct* parent = waggle_parent(sender);
     event->parent_start_ns = waggle_start_ns(parent);
-    event->parent_pid = parent->tgid;
-    bpf_probe_read_kernel(event->parent_comm, sizeof event->parent_comm, parent->group_leader->comm);
+    event->parent_pid = BPF_CORE_READ(parent, tgid);
+    waggle_process_comm(event->parent_comm, parent);
     event->target_start_ns = waggle_start_ns(target);
     event->target_pid = target->tgid;
     /* SIGKILL ends all threads, whichever it is sent to. */
     event->target_tid = to_process || number == SIGKILL ? 0 : target->pid;
-    event->target_parent_pid = target->real_parent->tgid;
-    bpf_probe_read_kernel(event->target_comm, sizeof event->target_comm, target->group_leader->comm);
+    event->target_parent_pid = BPF_CORE_READ(target, real_parent, tgid);
+    waggle_process_comm(event->target_comm, target);
     event->signal = number;
     /* TRACE_SIGNAL_LOSE_INFO is delivered too, without its particulars. What comes to one that ends is called
      * ignored, and so is SIGCONT, which has done its work before the kernel looks whether it is. */
-    if (result == 1 && target->signal->flags & GROUP_EXIT)
+    if (result == 1 && BPF_CORE_READ(target, signal, flags) & GROUP_EXIT)
         event->outcome = SIGNAL_TOO_LATE;
     else
         event->outcome = result == 4 || (result == 1 && number == SIGCONT) ? SIGNAL_DELIVERED : result;
@@ -147,12 +147,12 @@ int BPF_PROG(on_signal, int number, struct kernel_siginfo* info, struct task_str
     struct who_signalled who = {};
     who.from = from;
     if (from == SIGNAL_FROM_PROCESS) {
-        struct task_struct* parent = sender->real_parent;
+        struct task_struct* parent = waggle_parent(sender);
         who.pid = sender->tgid;
         who.start_ns = waggle_start_ns(sender);
-        who.parent_pid = parent->tgid;
-        bpf_probe_read_kernel(who.comm, sizeof who.comm, sender->group_leader->comm);
-        bpf_probe_read_kernel(who.parent_comm, sizeof who.parent_comm, parent->group_leader->comm);
+        who.parent_pid = BPF_CORE_READ(parent, tgid);
+        waggle_process_comm(who.comm, sender);
+        waggle_process_comm(who.parent_comm, parent);
     }
     bpf_map_update_elem(&senders, &key, &who, BPF_ANY);
     return 0;

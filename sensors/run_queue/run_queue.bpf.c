@@ -238,10 +238,19 @@ static __noinline __u64 came_unseen(struct run_queue_thread* thread, __u64 last)
     return last & ~WORD_STATE;
 }
 
-static __always_inline void leaves(struct task_struct* prev, _Bool preempted, __u64 last, __u64 now) {
+static __always_inline void count_slice(struct run_queue_processor* processor, __u64 word, __u64 now) {
+    __u64 since = word & ~WORD_STATE;
+    if ((word & WORD_STATE) != RUN_QUEUE_RUNS || !since || now <= since) return;
+    __u32 slot = waggle_hist_slot(now - since, RUN_QUEUE_UNIT, RUN_QUEUE_END);
+    if (slot < RUN_QUEUE_SLOTS) processor->slice_slots[slot]++;
+}
+
+static __always_inline void leaves(struct task_struct* prev, struct run_queue_processor* processor,
+                                   _Bool preempted, __u64 last, __u64 now) {
     struct run_queue_thread* thread = follow(prev);
     if (!thread) return;
     __u64 word = thread->word;
+    if (waggle_named(RUN_QUEUE_SLICE)) count_slice(processor, word, now);
     if ((word & WORD_STATE) > RUN_QUEUE_RUNS) word = came_unseen(thread, last);
     /* As __schedule() decides: one that was preempted, or that a signal kept from sleeping, stays in the queue. */
     __u32 state = scheduled(prev)->__state;
@@ -351,7 +360,7 @@ int BPF_PROG(on_switch, bool preempted, struct task_struct* prev, struct task_st
     *(volatile __u64*)&processor->word = rounded | (next->pid ? CPU_BUSY : CPU_IDLE);
     processor->switches++;
     processor->tid = next->pid;
-    if (prev->pid) leaves(prev, preempted, since, now);
+    if (prev->pid) leaves(prev, processor, preempted, since, now);
     if (next->pid) comes(next, prev, processor, cpu, now);
     return 0;
 }

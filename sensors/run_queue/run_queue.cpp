@@ -184,10 +184,29 @@ constexpr Schema thread_schema = {"run_queue_thread",
                                   "of the time, and of those that waited 5 %.",
                                   sizeof(run_queue_thread_event), thread_fields, true};
 
+constexpr Field slice_fields[] = {
+    make_field("time_ns", Type::u64, Unit::nanoseconds, offsetof(run_queue_slice_event, header.time_ns), 8,
+               "When it was read, by the clock CLOCK_MONOTONIC."),
+    WAGGLE_FIELD(run_queue_slice_event, cpu, Unit::identifier, "The processor by its number.", trait_key),
+    WAGGLE_FIELD(run_queue_slice_event, run_histogram, Unit::nanoseconds,
+                 "How many times a thread had the processor for how long, until it left it.",
+                 trait_cumulative),
+};
+constexpr Schema slice_schema = {
+    .name = "run_queue_slice",
+    .meaning = "How long threads had a processor each time, of those that left it since the last reading.",
+    .size = sizeof(run_queue_slice_event),
+    .fields = slice_fields,
+    .has_subject = false,
+    .memory_weight = 1,
+    .only_named = true,
+};
+
 constexpr auto all_schemas = schemas_by_kind({{RUN_QUEUE_WAIT, &wait_schema},
                                               {RUN_QUEUE_TOTAL, &total_schema},
                                               {RUN_QUEUE_CPU, &cpu_schema},
-                                              {RUN_QUEUE_THREAD, &thread_schema}});
+                                              {RUN_QUEUE_THREAD, &thread_schema},
+                                              {RUN_QUEUE_SLICE, &slice_schema}});
 
 constexpr SourceOption least_option = {
     "run-queue-least", OptionType::duration, "TIME",
@@ -198,7 +217,7 @@ constexpr SourceOption all_options[] = {least_option};
 std::string policy_name(std::uint64_t policy) {
     static constexpr std::string_view names[] = {"OTHER", "FIFO", "RR",       "BATCH",
                                                  "",      "IDLE", "DEADLINE", "EXT"};
-    return policy < std::size(names) ? std::string(names[policy]) : std::string();
+    return name_at(names, policy);
 }
 
 constexpr std::string_view on_switch[] = {"on_switch"};
@@ -298,7 +317,8 @@ class RunQueue final : public ProbedRunning {
             return set.error();
         if (auto loaded = probes->load(moments); !loaded) return loaded.error();
         std::unique_ptr<RunQueue> running(new RunQueue(std::move(*probes)));
-        if (auto prepared = running->prepare(processors); !prepared) return prepared.error();
+        const bool slices = (kinds_named(all_schemas, options.tables) >> RUN_QUEUE_SLICE & 1) != 0;
+        if (auto prepared = running->prepare(processors, slices); !prepared) return prepared.error();
         names.resolve_with("sched_policy", policy_name);
         return std::unique_ptr<Running>(std::move(running));
     }
@@ -312,7 +332,7 @@ class RunQueue final : public ProbedRunning {
   private:
     explicit RunQueue(kernel::Probes probes) : ProbedRunning(run_queue_source, std::move(probes)) {}
 
-    Result<void> prepare(std::uint32_t processors) {
+    Result<void> prepare(std::uint32_t processors, bool slices) {
         Object& object = probes().object();
         for (const auto& [variable, cause] : {std::pair{"lost_table_full", "table of threads full"},
                                               std::pair{"lost_replaced", "end of a thread not seen"}})
@@ -337,7 +357,7 @@ class RunQueue final : public ProbedRunning {
         read_present_threads();
         reader_ = std::make_unique<SchedulerReader>(
             threads_.values(), processors_.values(),
-            SchedulerReader::Machine{began_ns, isolated_processors(), own_pid()});
+            SchedulerReader::Machine{began_ns, isolated_processors(), own_pid(), slices});
         return {};
     }
 

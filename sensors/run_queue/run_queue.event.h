@@ -13,9 +13,10 @@ enum run_queue_kind {
     RUN_QUEUE_TOTAL = 1,
     RUN_QUEUE_CPU = 2,
     RUN_QUEUE_THREAD = 3,
+    RUN_QUEUE_SLICE = 4,
 };
 
-/* Waits are counted from 256 ns to 17 s. */
+/* Waits, and times on a processor, are counted from 256 ns to 17 s. */
 #define RUN_QUEUE_UNIT 8
 #define RUN_QUEUE_END 34
 #define RUN_QUEUE_SLOTS WAGGLE_HIST_SLOTS(RUN_QUEUE_UNIT, RUN_QUEUE_END)
@@ -86,6 +87,8 @@ struct run_queue_processor {
     __u64 queue_ns; /* of waits that ended here, or were moved away; the only one that others write too */
     __u32 tid;      /* who has it; 0: nobody, or not known yet */
     __u32 slots[RUN_QUEUE_SLOTS];
+    __u32 slice_slots[RUN_QUEUE_SLOTS]; /* only where that table is asked for */
+    __u32 reserved;
 };
 
 struct run_queue_wait_event {
@@ -166,13 +169,22 @@ struct run_queue_thread_event {
     __u8 reserved[6];
 };
 
+/* Kind 4: a processor since the last reading; only where this table is asked for by name. */
+struct run_queue_slice_event {
+    struct waggle_event header; /* no process: pid is 0 */
+    __u32 cpu;
+    __u32 reserved;
+    struct waggle_histogram run_histogram;
+};
+
 #ifdef __cplusplus
 static_assert(RUN_QUEUE_SLOTS == 369);
 static_assert(sizeof(run_queue_thread) == 256);
 static_assert(sizeof(run_queue_bucket) == 16 + 4 * 256);
-static_assert(sizeof(run_queue_processor) == 56 + 4 * 369 + 4);
+static_assert(sizeof(run_queue_processor) == 56 + 2 * 4 * 369 + 8);
 static_assert(sizeof(run_queue_wait_event) == 96);
 static_assert(sizeof(run_queue_total_event) == 56 + 16 * 8 + 24);
 static_assert(sizeof(run_queue_cpu_event) == 56 + 16 + 5 * 8 + 8);
+static_assert(sizeof(run_queue_slice_event) == 56 + 8 + 8);
 static_assert(sizeof(run_queue_thread_event) == 56 + 16 + RUN_QUEUE_LIST + 5 * 8 + 6 * 4 + 8);
 #endif

@@ -20,6 +20,7 @@
 #include <sstream>
 #include <thread>
 
+#include "model/histogram.h"
 #include "sensing/testing/drain_whole.h"
 #include "sensors/run_queue/run_queue.event.h"
 #include "sensors/run_queue/run_queue.h"
@@ -129,6 +130,19 @@ class Child {
     pid_t pid_ = 0;
 };
 
+// What the times on a processor are together, by a histogram of them.
+struct Slices {
+    std::uint64_t count = 0, least_ns = 0, most_ns = 0;
+    void add(std::string_view slots) {
+        HistogramReader reader(slots);
+        std::size_t slot = 0;
+        for (std::uint64_t times = 0; reader.next(slot, times); count += times) {
+            least_ns += times * reader.form().lower_bound(slot);
+            most_ns += times * reader.form().upper_bound(slot);
+        }
+    }
+};
+
 class RunQueueKernel : public testing::Test {
   protected:
     void start(const StartOptions& options = {}) {
@@ -148,6 +162,10 @@ class RunQueueKernel : public testing::Test {
                     cpus_[one.cpu].busy_ns += one.busy_ns;
                     cpus_[one.cpu].queue_ns += one.queue_ns;
                     cpus_[one.cpu].covers_ns += one.covers_ns;
+                }
+                if (row->schema().name == "run_queue_slice") {
+                    const auto slots = row->histogram(*row->schema().find("run_histogram"));
+                    slices_[row->u64("cpu")].add(slots);
                 }
                 if (row->schema().name == "run_queue_thread") {
                     const auto one = row->as<run_queue_thread_event>();
@@ -185,6 +203,7 @@ class RunQueueKernel : public testing::Test {
     std::map<std::uint32_t, run_queue_total_event> totals_;
     std::map<std::uint32_t, run_queue_cpu_event> cpus_;
     std::map<std::uint32_t, run_queue_thread_event> threads_;
+    std::map<std::uint64_t, Slices> slices_;
 };
 
 // Between the kernel's look at its clock and ours lie some hundred instructions, of which an emulated machine runs few.
@@ -399,6 +418,42 @@ TEST_F(RunQueueKernel, processors_are_never_busier_than_the_time_that_went_by) {
     }
     // The time of all threads is the time that all processors were busy.
     expect_near(run, busy, 5 * border_ns + unseen, "all threads");
+}
+
+// Who reads is on that processor too, so that nobody else is in the middle of his time when it is read.
+TEST_F(RunQueueKernel, times_on_a_processor_are_together_what_it_was_busy) {
+    cpu_set_t before;
+    ::sched_getaffinity(0, sizeof before, &before);
+    pin(0);
+    StartOptions options;
+    options.tables = {"run_queue_slice"};
+    start(options);
+    const Child child([] {
+        for (int turn = 0; turn < 50; ++turn) {
+            work(4'000'000);
+            ::usleep(1000);
+        }
+    });
+    child.begin();
+    const bool done = child.wait_until_done();
+    read();
+    ::sched_setaffinity(0, sizeof before, &before);
+    ASSERT_TRUE(done);
+    const Slices& slices = slices_[0];
+    EXPECT_GE(slices.count, 50u);
+    EXPECT_GE(cpus_[0].busy_ns, 200'000'000u);
+    const std::uint64_t slack_ns = cpus_[0].busy_ns / 100 + border_ns;
+    EXPECT_LE(slices.least_ns, cpus_[0].busy_ns + slack_ns);
+    EXPECT_GE(slices.most_ns + slack_ns, cpus_[0].busy_ns);
+    expect_no_loss();
+}
+
+TEST_F(RunQueueKernel, times_on_a_processor_are_not_counted_where_nobody_asks) {
+    start();
+    ::usleep(10'000);
+    read();
+    EXPECT_FALSE(cpus_.empty());
+    EXPECT_TRUE(slices_.empty());
 }
 
 TEST_F(RunQueueKernel, each_wait_that_ended_is_a_row_where_rows_are_asked_for) {

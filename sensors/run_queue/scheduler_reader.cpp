@@ -27,6 +27,17 @@ std::uint64_t added(std::uint64_t& before, std::uint64_t now) {
     return more;
 }
 
+// What was added to each slot.
+void take_slots(const __u32 (&slots)[RUN_QUEUE_SLOTS], std::uint32_t (&seen)[RUN_QUEUE_SLOTS],
+                __u32 (&added)[RUN_QUEUE_SLOTS]) {
+    for (std::size_t slot = 0; slot < RUN_QUEUE_SLOTS; ++slot) {
+        const std::uint32_t now =
+            std::atomic_ref<__u32>(const_cast<__u32&>(slots[slot])).load(std::memory_order_relaxed);
+        added[slot] = now - seen[slot];
+        seen[slot] = now;
+    }
+}
+
 // "0-3,8", as the kernel writes it.
 std::string list_of_mask(std::uint64_t mask) {
     std::string list;
@@ -52,7 +63,10 @@ SchedulerReader::SchedulerReader(std::span<run_queue_bucket> buckets,
       isolated_(processors.size()),
       seen_processors_(processors.size()),
       packer_(RUN_QUEUE_CPU,
-              {WAGGLE_HISTOGRAM_PLACE(CpuValue, slots, row.wait_histogram, RUN_QUEUE_UNIT, RUN_QUEUE_END)}) {
+              {WAGGLE_HISTOGRAM_PLACE(CpuValue, slots, row.wait_histogram, RUN_QUEUE_UNIT, RUN_QUEUE_END)}),
+      slice_packer_(RUN_QUEUE_SLICE, {WAGGLE_HISTOGRAM_PLACE(SliceValue, slots, row.run_histogram,
+                                                             RUN_QUEUE_UNIT, RUN_QUEUE_END)}),
+      slices_(machine.slices) {
     for (const int cpu : machine.isolated)
         if (static_cast<std::size_t>(cpu) < isolated_.size()) isolated_[static_cast<std::size_t>(cpu)] = true;
 }
@@ -82,6 +96,7 @@ void SchedulerReader::read(std::uint64_t now_ns, std::uint32_t epoch, const Reco
         }
     hand_out_processes(sink);
     hand_out_processors(sink);
+    if (slices_) hand_out_slices(sink);
     last_ns_ = now_ns_;
 }
 
@@ -262,16 +277,28 @@ void SchedulerReader::hand_out_processors(const RecordSink& sink) {
         row.queue_ns = added(seen.queue_ns, shared(processor.queue_ns) + waiting_now_ns_[cpu]);
         row.waits = added(seen.waits, shared(processor.waits));
         row.switches = added(seen.switches, shared(processor.switches));
-        for (std::size_t slot = 0; slot < RUN_QUEUE_SLOTS; ++slot) {
-            const std::uint32_t now = std::atomic_ref<__u32>(const_cast<__u32&>(processor.slots[slot]))
-                                          .load(std::memory_order_relaxed);
-            value.slots[slot] = now - seen.slots[slot];
-            seen.slots[slot] = now;
-        }
+        take_slots(processor.slots, seen.slots, value.slots);
     }
     std::vector<Bytes> records;
     for (const CpuValue& value : values) records.push_back(bytes_of(value));
     if (!records.empty()) sink(packer_.pack(records));
+}
+
+void SchedulerReader::hand_out_slices(const RecordSink& sink) {
+    std::vector<SliceValue> values;
+    values.reserve(processors_.size());
+    for (std::uint32_t cpu = 0; cpu < processors_.size(); ++cpu) {
+        if (shared(processors_[cpu].word) == 0) continue;  // not there, or off
+        SliceValue& value = values.emplace_back();
+        value.row.header.kind = RUN_QUEUE_SLICE;
+        value.row.header.size = sizeof value.row;
+        value.row.header.time_ns = now_ns_;
+        value.row.cpu = cpu;
+        take_slots(processors_[cpu].slice_slots, seen_processors_[cpu].slice_slots, value.slots);
+    }
+    std::vector<Bytes> records;
+    for (const SliceValue& value : values) records.push_back(bytes_of(value));
+    if (!records.empty()) sink(slice_packer_.pack(records));
 }
 
 }  // namespace waggle::sensors

@@ -20,11 +20,13 @@ namespace waggle::sensors {
 
 class SchedulerReader {
   public:
-    // What is read once: when the watching began, which processors get no thread of themselves (isolcpus), and waggle's pid.
+    // What is read once: when the watching began, which processors get no thread of themselves (isolcpus), waggle's pid, and
+    // whether the times on a processor are counted.
     struct Machine {
         std::uint64_t began_ns = 0;
         std::vector<int> isolated;
         std::uint32_t own_pid = 0;
+        bool slices = false;
     };
     SchedulerReader(std::span<run_queue_bucket> buckets, std::span<run_queue_processor> processors,
                     const Machine& machine);
@@ -50,9 +52,15 @@ class SchedulerReader {
     struct SeenProcessor {
         std::uint64_t busy_ns = 0, queue_ns = 0, waits = 0, switches = 0;
         std::uint32_t slots[RUN_QUEUE_SLOTS] = {};
+        std::uint32_t slice_slots[RUN_QUEUE_SLOTS] = {};
     };
     struct CpuValue {
         run_queue_cpu_event row;
+        __u32 slots[RUN_QUEUE_SLOTS];
+        __u32 reserved;
+    };
+    struct SliceValue {
+        run_queue_slice_event row;
         __u32 slots[RUN_QUEUE_SLOTS];
         __u32 reserved;
     };
@@ -63,6 +71,7 @@ class SchedulerReader {
     void add_thread(std::uint32_t tid, const run_queue_thread& thread, const Counters& added);
     void hand_out_processes(const RecordSink& sink);
     void hand_out_processors(const RecordSink& sink);
+    void hand_out_slices(const RecordSink& sink);
 
     std::span<run_queue_bucket> buckets_;
     std::span<run_queue_processor> processors_;
@@ -76,6 +85,8 @@ class SchedulerReader {
     std::vector<std::uint64_t> waiting_now_ns_;  // by processor: of waits that go on, in its queue
     std::vector<std::uint32_t> waiting_;
     HistogramPacker packer_;
+    HistogramPacker slice_packer_;
+    bool slices_;
 };
 
 }  // namespace waggle::sensors

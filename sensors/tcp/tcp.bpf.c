@@ -14,6 +14,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
+#define AF_INET 2
 #define AF_INET6 10
 #define IPPROTO_TCP 6
 #define CA_RECOVERY 3
@@ -166,7 +167,7 @@ static __noinline struct tcp_total_state* make_room(struct total_key* key, const
 
 static __always_inline struct tcp_total_state* total_of(const struct sock* sk, const struct tcp_sock* tp,
                                                         const struct life* life, __u32 desk) {
-    struct total_key key = {.netns = sk->__sk_common.skc_net.net->ns.inum, .role = life->role};
+    struct total_key key = {.netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum), .role = life->role};
     if (life->role == tcp_role_active) {
         key.start_ns = life->who.start_ns;
         key.pid = life->who.pid;
@@ -181,52 +182,38 @@ static __always_inline struct tcp_total_state* total_of(const struct sock* sk, c
     return total;
 }
 
+#include "sensors/tcp/moments.bpf.h"
+
 /* --pid and the like: of passive ones no process is known while they live. */
 static __always_inline _Bool is_wanted(const struct life* life) { return waggle_wanted(&life->who); }
 
-static __always_inline struct life* begin(struct sock* sk, __u8 role, __u64 now) {
+/* A socket's life; made where it has none. */
+static __always_inline struct life* life_of(struct sock* sk) {
     struct life* life = bpf_sk_storage_get(&lives, sk, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-    if (!life) {
-        __sync_fetch_and_add(&lost_map_full, 1);
-        return 0;
-    }
+    if (!life) __sync_fetch_and_add(&lost_map_full, 1);
+    return life;
+}
+
+static __always_inline void begin(struct life* life, __u8 role, __u64 now) {
     /* A socket can connect again after it has failed. */
     __builtin_memset(life, 0, sizeof *life);
     life->role = role;
     life->begun = 1;
     life->began_ns = now;
-    return life;
 }
 
 /* connect(): the state is set by the task that calls it. */
-static __always_inline void on_connect(struct sock* sk, struct tcp_sock* tp) {
-    struct life* life = begin(sk, tcp_role_active, bpf_ktime_get_ns());
-    if (!life) return;
+static __always_inline void on_connect(struct life* life, const struct tcp_sock* tp, __u64 now) {
+    begin(life, tcp_role_active, now);
     name_current(&life->who);
     life->retransmits_seen = tp->total_retrans;
     life->segments_seen = tp->segs_out;
-    if (!is_wanted(life)) return;
-    struct tcp_total_state* total = total_of(sk, tp, life, 0);
-    if (total) __sync_fetch_and_add(&total->row.attempts, 1);
 }
 
-static __always_inline void on_established(struct sock* sk, struct tcp_sock* tp, int before) {
-    __u64 now = bpf_ktime_get_ns();
-    struct life* life = bpf_sk_storage_get(&lives, sk, 0, 0);
-    __u32 syns = 0;
-    /* SYN_RECV without SYN_SENT before: the other side made it. A listener's child never has a life yet. */
-    if (before == SYN_RECV && !life) {
-        life = begin(sk, tcp_role_passive, now);
-        if (!life) return;
-        life->syn_retransmits = syns = tp->total_retrans;
-        life->retransmits_seen = tp->total_retrans;
-    }
-    if (!life || !life->begun || !is_wanted(life)) return;
-    if (life->role == tcp_role_active) life->connect_ns = now - life->began_ns;
-    struct tcp_total_state* total = total_of(sk, tp, life, 0);
-    if (!total) return;
+static __always_inline void count_opened(struct tcp_total_state* total, const struct life* life,
+                                         _Bool is_new) {
     __sync_fetch_and_add(&total->row.opened, 1);
-    add(&total->row.syn_retransmits, syns);
+    if (is_new) add(&total->row.syn_retransmits, life->syn_retransmits);
     if (life->role != tcp_role_active) return;
     if (life->syn_retransmits) __sync_fetch_and_add(&total->row.opened_late, 1);
     __sync_fetch_and_add(&total->row.connect_ns, life->connect_ns);
@@ -340,7 +327,7 @@ static __always_inline void tell(const struct sock* sk, const struct tcp_sock* t
     event->rtt_ns = (tp->srtt_us >> 3) * 1000ULL;
     __u32 least_us = tp->rtt_min.s[0].v;
     event->least_rtt_ns = least_us == ~0U ? 0 : least_us * 1000ULL; /* ~0: nothing was measured */
-    event->netns = sk->__sk_common.skc_net.net->ns.inum;
+    event->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
     event->error = error;
     event->sent_segments = tp->segs_out;
     event->received_segments = tp->segs_in;
@@ -356,19 +343,23 @@ static __always_inline void tell(const struct sock* sk, const struct tcp_sock* t
     waggle_submit(event);
 }
 
-static __always_inline void on_end(struct sock* sk, struct tcp_sock* tp, int state) {
-    struct life* life = bpf_sk_storage_get(&lives, sk, 0, 0);
-    struct life unknown = {};
-    if (!life || !life->begun) {
-        /* It was there before waggle; or it was never whole (SYN_RECV). */
-        unknown.role = state == SYN_RECV ? tcp_role_passive : tcp_role_unknown;
-        unknown.segments_seen = tp->segs_out;
-        life = &unknown;
-    }
+static __always_inline void count_life(struct tcp_total_event* row, const struct sock* sk,
+                                       const struct tcp_sock* tp, const struct life* life, int state,
+                                       __u8 ended, __u64 now) {
+    count_end(row, ended);
+    if (ended == tcp_end_closed_here) __sync_fetch_and_add(&row->closed_here, 1);
+    if (ended == tcp_end_reset_here) count_reset_here(row, sk, tp, state);
+    if (life->began_ns && state != SYN_SENT && state != SYN_RECV)
+        __sync_fetch_and_add(&row->lived_ns, now - life->began_ns);
+    add(&row->sent_segments, tp->segs_out - life->segments_seen);
+    add(&row->sent_bytes, tp->bytes_sent - tp->bytes_retrans);
+    add(&row->received_bytes, received_bytes(sk, tp));
+}
+
+static __always_inline void on_end(const struct sock* sk, const struct tcp_sock* tp, struct life* life,
+                                   struct tcp_total_state* total, int state, __u64 now) {
     int error = sk->sk_err;
     __u8 ended = end_of(tp, state, error);
-    if (!is_wanted(life)) return;
-    struct tcp_total_state* total = total_of(sk, tp, life, 0);
     /* A kernel can leave out the event of a segment that is sent again; its own count has it. */
     __u32 unseen = state == SYN_SENT && life->begun ? tp->total_retrans - life->retransmits_seen : 0;
     if (unseen && total) {
@@ -376,16 +367,7 @@ static __always_inline void on_end(struct sock* sk, struct tcp_sock* tp, int sta
         add(&total->row.syn_retransmits, unseen);
     }
     life->syn_retransmits += unseen;
-    if (total) {
-        count_end(&total->row, ended);
-        if (ended == tcp_end_closed_here) __sync_fetch_and_add(&total->row.closed_here, 1);
-        if (ended == tcp_end_reset_here) count_reset_here(&total->row, sk, tp, state);
-        if (life->began_ns && state != SYN_SENT && state != SYN_RECV)
-            __sync_fetch_and_add(&total->row.lived_ns, bpf_ktime_get_ns() - life->began_ns);
-        add(&total->row.sent_segments, tp->segs_out - life->segments_seen);
-        add(&total->row.sent_bytes, tp->bytes_sent - tp->bytes_retrans);
-        add(&total->row.received_bytes, received_bytes(sk, tp));
-    }
+    if (total) count_life(&total->row, sk, tp, life, state, ended, now);
     if (events_wanted) tell(sk, tp, life, ended, error);
     life->begun = 0; /* the socket can connect again */
 }
@@ -407,13 +389,35 @@ int BPF_PROG(on_state, struct sock* sk, int before, int after) {
     if (after != SYN_SENT && after != ESTABLISHED && after != CLOSED) return 0;
     if (before == LISTEN || (before == CLOSED && after == CLOSED)) return 0;
     struct tcp_sock* tp = bpf_skc_to_tcp_sock(sk);
-    if (!tp) return 0;
-    if (after == SYN_SENT)
-        on_connect(sk, tp);
-    else if (after == ESTABLISHED)
-        on_established(sk, tp, before);
-    else
-        on_end(sk, tp, before);
+    struct life* life = tp ? life_of(sk) : 0;
+    if (!life) return 0;
+    const __u64 now = bpf_ktime_get_ns();
+    _Bool is_new = 0;
+    if (after == SYN_SENT) {
+        on_connect(life, tp, now);
+    } else if (after == ESTABLISHED) {
+        /* SYN_RECV without SYN_SENT before: the other side made it. A listener's child never has a life yet. */
+        is_new = before == SYN_RECV && !life->begun;
+        if (is_new) {
+            begin(life, tcp_role_passive, now);
+            life->syn_retransmits = life->retransmits_seen = tp->total_retrans;
+        }
+        if (!life->begun) return 0;
+        if (life->role == tcp_role_active) life->connect_ns = now - life->began_ns;
+    } else if (!life->begun) {
+        /* It was there before waggle; or it was never whole (SYN_RECV). */
+        __builtin_memset(life, 0, sizeof *life);
+        life->role = before == SYN_RECV ? tcp_role_passive : tcp_role_unknown;
+        life->segments_seen = tp->segs_out;
+    }
+    if (!is_wanted(life)) return 0;
+    struct tcp_total_state* total = total_of(sk, tp, life, 0);
+    if (after == CLOSED)
+        on_end(sk, tp, life, total, before, now);
+    else if (total && after == SYN_SENT)
+        __sync_fetch_and_add(&total->row.attempts, 1);
+    else if (total)
+        count_opened(total, life, is_new);
     return 0;
 }
 
@@ -432,11 +436,8 @@ SEC("tp_btf/tcp_retransmit_skb")
 int BPF_PROG(on_retransmit, struct sock* sk, struct sk_buff* skb) {
     struct tcp_sock* tp = bpf_skc_to_tcp_sock(sk);
     if (!tp) return 0;
-    struct life* life = bpf_sk_storage_get(&lives, sk, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-    if (!life) {
-        __sync_fetch_and_add(&lost_map_full, 1);
-        return 0;
-    }
+    struct life* life = life_of(sk);
+    if (!life) return 0;
     __u32 again = segments_again(tp, life, skb);
     if (!life->begun) {
         life->begun = 1;
@@ -449,22 +450,27 @@ int BPF_PROG(on_retransmit, struct sock* sk, struct sk_buff* skb) {
     _Bool is_syn = state == SYN_SENT || state == SYN_RECV;
     _Bool is_first = is_syn && !life->syn_retransmits;
     __u8 mood = BPF_CORE_READ_BITFIELD(&tp->inet_conn, icsk_ca_state);
-    if (is_syn)
+    __u8 why = is_syn                ? tcp_again_syn
+               : mood == CA_LOSS     ? tcp_again_timeout
+               : mood == CA_RECOVERY ? tcp_again_fast
+                                     : tcp_again_other;
+    if (why == tcp_again_syn)
         life->syn_retransmits += again;
-    else if (mood == CA_LOSS)
+    else if (why == tcp_again_timeout)
         life->timeout_retransmits += again;
-    else if (mood == CA_RECOVERY)
+    else if (why == tcp_again_fast)
         life->fast_retransmits += again;
     else
         life->other_retransmits += again;
+    if (waggle_named(tcp_kind_retransmit)) tell_retransmit(sk, state, why, again);
     if (!is_wanted(life)) return 0;
     struct tcp_total_state* total = total_of(sk, tp, life, 1);
     if (!total) return 0;
     if (is_first && state == SYN_SENT) __sync_fetch_and_add(&total->row.unanswered, 1);
-    __u64* counter = is_syn                ? &total->row.syn_retransmits
-                     : mood == CA_LOSS     ? &total->row.timeout_retransmits
-                     : mood == CA_RECOVERY ? &total->row.fast_retransmits
-                                           : &total->row.other_retransmits;
+    __u64* counter = why == tcp_again_syn       ? &total->row.syn_retransmits
+                     : why == tcp_again_timeout ? &total->row.timeout_retransmits
+                     : why == tcp_again_fast    ? &total->row.fast_retransmits
+                                                : &total->row.other_retransmits;
     add(counter, again);
     add(&total->row.sent_segments, sent);
     return 0;

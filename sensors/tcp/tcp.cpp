@@ -2,9 +2,12 @@
 #include "sensors/tcp/tcp.h"
 
 #include <cstring>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/errno_name.h"
+#include "base/text.h"
+#include "engine/object/iterator_records.h"
 #include "model/histogram.h"
 #include "sensing/probed_running.h"
 #include "sensors/tcp/tcp.event.h"
@@ -167,12 +170,91 @@ constexpr Schema total_schema = {
     "connects, of one listening port and one address (no process).",
     sizeof(tcp_total_event), total_fields, true};
 
-constexpr auto all_schemas =
-    schemas_by_kind({{tcp_kind_connection, &connection_schema}, {tcp_kind_total, &total_schema}});
+// Single moments of a connection: one struct, of which each table shows what it has.
+#define TCP_MOMENT_ENDS                                                                                      \
+    WAGGLE_FIELD(tcp_moment_event, local_address, Unit::none, "Address on this side."),                      \
+        WAGGLE_FIELD(tcp_moment_event, local_port, Unit::identifier,                                         \
+                     "Port on this side; 0 where not chosen yet."),                                          \
+        WAGGLE_FIELD(tcp_moment_event, remote_address, Unit::none, "Address of the other side."),            \
+        WAGGLE_FIELD(tcp_moment_event, remote_port, Unit::identifier, "Port of the other side."),            \
+        WAGGLE_FIELD(tcp_moment_event, netns, Unit::identifier,                                              \
+                     "The network namespace (an own set of devices, routes and rules) by its inode number.", \
+                     trait_hidden)
+
+constexpr Field attempt_fields[] = {WAGGLE_HEADER_FIELDS(tcp_moment_event), TCP_MOMENT_ENDS};
+constexpr Field opened_fields[] = {
+    WAGGLE_HEADER_FIELDS(tcp_moment_event), TCP_MOMENT_ENDS,
+    make_field("connect_ns", Type::u64, Unit::nanoseconds, offsetof(tcp_moment_event, took_ns), 8,
+               "From connect() to the answer that made it whole.")};
+constexpr Field incoming_fields[] = {WAGGLE_HEADER_FIELDS(tcp_moment_event), TCP_MOMENT_ENDS};
+constexpr Field state_fields[] = {
+    WAGGLE_HEADER_FIELDS(tcp_moment_event), TCP_MOMENT_ENDS,
+    WAGGLE_FIELD(tcp_moment_event, before, Unit::none, "The state it was in.", trait_none, "tcp_state"),
+    WAGGLE_FIELD(tcp_moment_event, after, Unit::none, "The state it is in now.", trait_none, "tcp_state"),
+    make_field("state_ns", Type::u64, Unit::nanoseconds, offsetof(tcp_moment_event, took_ns), 8,
+               "How long it was in the state before; 0 where that is not known, and for CLOSE.")};
+constexpr Field retransmit_fields[] = {
+    WAGGLE_HEADER_FIELDS(tcp_moment_event), TCP_MOMENT_ENDS,
+    make_field("state", Type::u8, Unit::none, offsetof(tcp_moment_event, after), 1,
+               "The state of the connection.", trait_none, "tcp_state"),
+    make_field("cause", Type::u8, Unit::none, offsetof(tcp_moment_event, what), 1,
+               "syn: the segment that opens it had no answer; timeout: nothing was confirmed for too long; "
+               "fast: later ones were confirmed; other: for another reason, mostly a probe whether the last "
+               "one was lost.",
+               trait_none, "tcp_again"),
+    WAGGLE_FIELD(tcp_moment_event, segments, Unit::count, "How many segments were sent again together.")};
+constexpr Field reset_fields[] = {
+    WAGGLE_HEADER_FIELDS(tcp_moment_event), TCP_MOMENT_ENDS,
+    make_field("direction", Type::u8, Unit::none, offsetof(tcp_moment_event, what), 1,
+               "sent: by this side; received: from the other one.", trait_none, "tcp_reset"),
+    make_field("state", Type::u8, Unit::none, offsetof(tcp_moment_event, after), 1,
+               "The state of the connection; 0 where a packet that belongs to none was answered.", trait_none,
+               "tcp_state")};
+
+consteval Schema moment_schema(std::string_view name, std::string_view meaning,
+                               std::span<const Field> fields) {
+    return {.name = name,
+            .meaning = meaning,
+            .size = sizeof(tcp_moment_event),
+            .fields = fields,
+            .has_subject = true,
+            .memory_weight = 1,
+            .only_named = true};
+}
+constexpr Schema attempt_schema = moment_schema(
+    "tcp_attempt", "An attempt to open a TCP connection, when a program calls connect().", attempt_fields);
+constexpr Schema opened_schema = moment_schema(
+    "tcp_opened", "A TCP connection that a program here opened, when it has become whole.", opened_fields);
+constexpr Schema incoming_schema = moment_schema(
+    "tcp_incoming",
+    "A TCP connection that the other side opened, when it has become whole and can be accepted. The process "
+    "is "
+    "who called listen(), or held the listening socket when the watching began; another one can accept it.",
+    incoming_fields);
+constexpr Schema state_schema = moment_schema(
+    "tcp_state",
+    "A change of a TCP socket's state. The process is who called connect(), or who listens on the port; none "
+    "of a connection that is older than the watching.",
+    state_fields);
+constexpr Schema retransmit_schema = moment_schema(
+    "tcp_retransmit", "A TCP segment, or several together, sent again. The process is as in tcp_state.",
+    retransmit_fields);
+constexpr Schema reset_schema = moment_schema(
+    "tcp_reset", "A TCP reset (RST) that this machine sent or received. The process is as in tcp_state.",
+    reset_fields);
+
+constexpr auto all_schemas = schemas_by_kind({{tcp_kind_connection, &connection_schema},
+                                              {tcp_kind_total, &total_schema},
+                                              {tcp_kind_attempt, &attempt_schema},
+                                              {tcp_kind_opened, &opened_schema},
+                                              {tcp_kind_incoming, &incoming_schema},
+                                              {tcp_kind_state, &state_schema},
+                                              {tcp_kind_retransmit, &retransmit_schema},
+                                              {tcp_kind_reset, &reset_schema}});
 
 std::string role_name(std::uint64_t role) {
     static constexpr std::string_view names[] = {"unknown", "active", "passive"};
-    return role < std::size(names) ? std::string(names[role]) : std::string();
+    return name_at(names, role);
 }
 
 std::string end_name(std::uint64_t end) {
@@ -180,7 +262,25 @@ std::string end_name(std::uint64_t end) {
         "other",     "closed_here",  "closed_there", "reset_by_peer", "reset_here", "reset_in_closing",
         "timed_out", "refused",      "unreachable",  "no_answer",     "gave_up",    "not_sent",
         "destroyed", "not_accepted", "no_port"};
-    return end < std::size(names) ? std::string(names[end]) : std::string();
+    return name_at(names, end);
+}
+
+// include/net/tcp_states.h
+std::string state_name(std::uint64_t state) {
+    static constexpr std::string_view names[] = {
+        "",      "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2",   "TIME_WAIT",
+        "CLOSE", "CLOSE_WAIT",  "LAST_ACK", "LISTEN",   "CLOSING",   "NEW_SYN_RECV"};
+    return name_at(names, state);
+}
+
+std::string again_name(std::uint64_t why) {
+    static constexpr std::string_view names[] = {"other", "syn", "timeout", "fast"};
+    return name_at(names, why);
+}
+
+std::string reset_name(std::uint64_t direction) {
+    static constexpr std::string_view names[] = {"sent", "received"};
+    return name_at(names, direction);
 }
 
 constexpr std::string_view top_query =
@@ -208,6 +308,28 @@ constexpr Moment moments[] = {
      "What is sent again is not counted, and attempts without an answer are seen only at their end.", false},
     {"state", on_state, "Connections are not seen.", true},
 };
+constexpr std::string_view on_change[] = {"on_change"};
+constexpr std::string_view on_file[] = {"on_file"};
+constexpr Moment asked_moments[] = {
+    {"change", on_change, "Single moments of a connection are not told.", true},
+    {"listeners", on_file, "Who listens since before the watching is not seen.", false},
+};
+constexpr std::string_view on_reset_sent[] = {"on_reset_sent"};
+constexpr std::string_view on_reset_received[] = {"on_reset_received"};
+constexpr Moment reset_moments[] = {
+    {"reset sent", on_reset_sent, "Resets that this machine sends are not seen.", false},
+    {"reset received", on_reset_received, "Resets from the other side are not seen.", false},
+};
+
+// Those that the always-on mode watches, and what the tables need that are asked for by name.
+std::vector<Moment> moments_for(std::uint64_t named) {
+    std::vector<Moment> out(std::begin(moments), std::end(moments));
+    constexpr std::uint64_t single = ~std::uint64_t{0} << tcp_kind_attempt;
+    if (named & single) out.insert(out.end(), std::begin(asked_moments), std::end(asked_moments));
+    if (named >> tcp_kind_reset & 1)
+        out.insert(out.end(), std::begin(reset_moments), std::end(reset_moments));
+    return out;
+}
 
 constexpr std::uint32_t first_counter = offsetof(tcp_total_event, attempts);
 constexpr std::uint32_t counters = (offsetof(tcp_total_event, connect_histogram) - first_counter) / 8;
@@ -218,11 +340,18 @@ class Tcp final : public ProbedRunning {
     static Result<std::unique_ptr<Running>> start(const StartOptions& options, Names& names) {
         auto probes = open_probes(tcp_source, tcp_bpf__elf_bytes, options);
         if (!probes) return probes.error();
-        if (auto loaded = probes->load(moments); !loaded) return loaded.error();
+        const std::vector<Moment> wanted = moments_for(kinds_named(all_schemas, options.tables));
+        if (auto loaded = probes->load(wanted); !loaded) return loaded.error();
+        // It writes nothing: what it finds it keeps beside the sockets.
+        if (probes->object().is_attached("on_file"))
+            kernel::records_of_pass<std::uint64_t>(probes->object(), "on_file");
         std::unique_ptr<Tcp> running(new Tcp(std::move(*probes)));
         if (auto prepared = running->prepare(); !prepared) return prepared.error();
         names.resolve_with("tcp_role", role_name);
         names.resolve_with("tcp_end", end_name);
+        names.resolve_with("tcp_state", state_name);
+        names.resolve_with("tcp_again", again_name);
+        names.resolve_with("tcp_reset", reset_name);
         names.resolve_with("errno", errno_name);
         return std::unique_ptr<Running>(std::move(running));
     }

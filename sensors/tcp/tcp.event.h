@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
-/* What crosses the border: a TCP connection at its end, and what was added for one process or listening port.
+/* What crosses the border: a TCP connection at its end, what was added for one process or listening port, and, where their tables are
+ * asked for by name, single moments of a connection's life.
  * No padding; the sizes are asserted. */
 #pragma once
 
@@ -15,6 +16,12 @@
 enum tcp_kind {
     tcp_kind_connection = 0,
     tcp_kind_total = 1,
+    tcp_kind_attempt = 2,
+    tcp_kind_opened = 3,
+    tcp_kind_incoming = 4,
+    tcp_kind_state = 5,
+    tcp_kind_retransmit = 6,
+    tcp_kind_reset = 7,
 };
 
 /* Dictionary "tcp_role". */
@@ -111,7 +118,38 @@ struct tcp_total_event {
     struct waggle_histogram connect_histogram;
 };
 
-/* The same as the kernel side keeps it. */
+/* Dictionary "tcp_again". Why a segment was sent again. */
+enum tcp_again {
+    tcp_again_other = 0, /* most: a probe whether the last one was lost */
+    tcp_again_syn = 1,
+    tcp_again_timeout = 2,
+    tcp_again_fast = 3,
+};
+
+/* Dictionary "tcp_reset". */
+enum tcp_reset {
+    tcp_reset_sent = 0,
+    tcp_reset_received = 1,
+};
+
+/* Kinds 2 to 7: one moment of a connection. The header is who called connect(), or who listens on the port; pid 0 where
+ * that was not seen. */
+struct tcp_moment_event {
+    struct waggle_event header;
+    struct waggle_address local_address;
+    struct waggle_address remote_address;
+    __u64 took_ns; /* opened: since connect(); state: in the one before */
+    __u32 netns;
+    __u32 segments; /* retransmit: how many */
+    __u16 local_port;
+    __u16 remote_port;
+    __u8 before; /* the kernel's number of the state */
+    __u8 after;
+    __u8 what; /* retransmit: enum tcp_again; reset: enum tcp_reset */
+    __u8 reserved;
+};
+
+/* Kind 1 as the kernel side keeps it. */
 struct tcp_total_state {
     struct tcp_total_event row;
     __u32 connect_slots[TCP_SLOTS];
@@ -121,6 +159,7 @@ struct tcp_total_state {
 #ifdef __cplusplus
 static_assert(TCP_SLOTS == 369);
 static_assert(sizeof(tcp_connection_event) == 56 + 2 * 24 + 6 * 8 + 8 * 4 + 8);
+static_assert(sizeof(tcp_moment_event) == 56 + 2 * 24 + 8 + 4 * 4);
 static_assert(sizeof(tcp_total_event) == 56 + 24 + 16 + 28 * 8 + 8);
 static_assert(sizeof(tcp_total_state) == sizeof(tcp_total_event) + 4 * (TCP_SLOTS + 1));
 #endif

@@ -37,11 +37,16 @@ bool is_named(const SessionOptions& options, const Source& source) {
     return std::ranges::find(options.sensors, source.name) != options.sensors.end();
 }
 
-// Whether one that runs only for its topic runs now.
+bool is_named_besides(const SessionOptions& options, const Source& source) {
+    return std::ranges::find(options.besides, source.name) != options.besides.end();
+}
+
+// Whether one that runs only for its topic, or only where it is named, runs now.
 bool is_its_topic(const SessionOptions& options, const Source& source) {
+    if (is_named_besides(options, source)) return true;
+    if (source.only_named) return false;
     return source.only_for.empty() ||
-           (options.topic && (options.topic->empty() || *options.topic == source.only_for)) ||
-           std::ranges::find(options.besides, source.name) != options.besides.end();
+           (options.topic && (options.topic->empty() || *options.topic == source.only_for));
 }
 
 // What it cannot filter it would show unfiltered.
@@ -113,7 +118,8 @@ Result<void> Session::start_sources(const SessionOptions& options, std::span<con
     Error last{"this build has no sensors"};
     for (const Source* source : agent::sources()) {
         const bool named = is_named(options, *source);
-        const bool asked = source->asked_by && options.start.values.given(*source->asked_by);
+        const bool asked = source->asked_by && (options.start.values.given(*source->asked_by) ||
+                                                is_named_besides(options, *source));
         if (!named && !asked &&
             (source->asked_by || !options.sensors.empty() || !is_its_topic(options, *source)))
             continue;

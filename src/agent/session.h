@@ -35,7 +35,7 @@ struct SessionOptions {
     // What the answer will be about, "" for everything; not set where nobody asks (the live mode). Sources that run only
     // for a topic run for it.
     std::optional<std::string> topic;
-    // Those of them that run besides, by name.
+    // Those of them, and of those that an option asks for, that run besides, by name.
     std::vector<std::string> besides;
     StartOptions start;
     std::size_t memory_bytes = 64u << 20;  // of all tables of rows together

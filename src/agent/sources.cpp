@@ -60,6 +60,10 @@ const SourceOption* option_named(std::string_view name) {
     return nullptr;
 }
 
+bool needs_place(const Source& source) {
+    return source.asked_by && source.asked_by->type != OptionType::yes_no;
+}
+
 bool runs_unasked(const Source& source, const OptionValues& values) {
     return !source.asked_by || values.given(*source.asked_by);
 }

@@ -28,6 +28,9 @@ std::vector<const Schema*> row_schemas();
 // The option of this name, whoever declares it; null where nobody does.
 const SourceOption* option_named(std::string_view name);
 
+// Whether it must be told what to watch: its name alone does not start it.
+bool needs_place(const Source& source);
+
 // Whether it runs when nobody names it.
 bool runs_unasked(const Source& source, const OptionValues& values);
 

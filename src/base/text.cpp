@@ -152,6 +152,10 @@ std::vector<int> numbers_of_list(std::string_view list) {
     return out;
 }
 
+std::string name_at(std::span<const std::string_view> names, std::uint64_t number) {
+    return number < names.size() ? std::string(names[number]) : std::string();
+}
+
 std::string to_lower(std::string_view text) {
     std::string out(text);
     std::transform(out.begin(), out.end(), out.begin(), lower);

@@ -37,6 +37,8 @@ constexpr bool is_word(char c) {
 std::string_view trim(std::string_view text);
 std::vector<std::string_view> split(std::string_view text, char separator);  // empty parts are kept
 std::string to_lower(std::string_view text);
+// names[number]; empty where there is none of that number.
+std::string name_at(std::span<const std::string_view> names, std::uint64_t number);
 // "0-3,5", as the kernel writes lists of processors: each number, in that order.
 std::vector<int> numbers_of_list(std::string_view list);
 

@@ -178,6 +178,7 @@ Result<agent::SessionOptions> session_options(const Options& options, std::vecto
     out.sensors = std::move(sensors);
     out.start.mode = mode;
     out.start.values = options.values;
+    out.start.tables = options.tables;
     out.start.stop = &interrupted;
     if (mode == Mode::events) out.start.ring_bytes = 8u << 20;
     out.memory_bytes = std::size_t{options.memory_mib} << 20;

@@ -38,7 +38,7 @@ struct Options {
     std::string record;                // why: also write a recording here
     std::string recording;             // query: ask this recording
     std::vector<std::string> words;    // positional
-    std::vector<std::string> tables;   // trace: of their sensors these alone
+    std::vector<std::string> tables;   // trace, hist: of their sensors these alone
     std::vector<std::string> command;  // behind --
     std::uint32_t memory_mib = 64;
     bool arguments = false;       // probe: print them too

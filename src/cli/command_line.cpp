@@ -31,8 +31,8 @@ std::vector<std::string_view> sensor_names(bool (*is_wanted)(const Source&) = nu
         if (!is_wanted || is_wanted(*source)) out.push_back(source->name);
     return out;
 }
-// Those that an option starts stand behind the option, not by name.
-bool runs_by_itself(const Source& source) { return !source.asked_by; }
+// Those that must be told what to watch stand behind the option that says it, not by name.
+bool runs_by_itself(const Source& source) { return !agent::needs_place(source); }
 bool has_events(const Source& source) {
     return runs_by_itself(source) &&
            std::ranges::any_of(source.schemas, [](const Schema* schema) { return is_events(*schema); });
@@ -65,6 +65,7 @@ Error unknown_command(std::string_view word) {
     std::vector<std::string_view> names;
     for (const Command& command : all_commands())
         if (!command.name.empty()) names.push_back(command.name);
+    for (const FamiliarName& familiar : familiar_names()) names.push_back(familiar.name);
     return {fmt::format("there is no command {}{}; waggle --help lists them", escape_control(word),
                         did_you_mean(word, names, 1)),
             ErrorKind::usage};
@@ -199,7 +200,7 @@ const std::vector<Command>& all_commands() {
         {"top", "SENSOR", "The busiest, refreshed each second.",
          and_sources({"--for", "--output", "--sort", "--rows"}), sensor_names(has_top), true, 1, 1, run_top,
          true},
-        {"hist", "SENSOR", "Distributions, as bars.",
+        {"hist", "SENSOR|TABLE", "Distributions, as bars.",
          and_sources({"--for", "--output", "--steps", "--linear"}), sensor_names(has_distribution), true, 1,
          1, run_hist, true},
         {"query",
@@ -309,7 +310,7 @@ int run(int argc, char** argv) {
     const Result<const FamiliarName*> familiar = make_ours(arguments);
     if (!familiar) return fail(familiar.error());
     if (*familiar && stderr_is_terminal())
-        print_error(fmt::format("{} is here: waggle {}\n", (*familiar)->name, (*familiar)->command));
+        print_error(fmt::format("{} is here: waggle {}\n", (*familiar)->name, familiar_command(**familiar)));
     const bool explains = !arguments.empty() && arguments.front() == "what";
     if (explains) hide_dashes(arguments);
     const auto dashes = std::find(arguments.begin(), arguments.end(), "--");
@@ -344,7 +345,7 @@ int run(int argc, char** argv) {
         return fail({escape_control(wrong.what()), ErrorKind::usage});
     }
     const Command& command = chosen();
-    if (command.run == run_trace) take_tables(options);
+    if (command.run == run_trace || command.run == run_hist) take_tables(options);
     if (command.names_sources)
         if (auto known = agent::check_source_names(options.words); !known) return fail(known.error());
     const bool asked = command.names_sources && !asked_sources(options).empty();

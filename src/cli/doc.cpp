@@ -28,8 +28,8 @@ namespace {
 
 std::string schema_text(const Schema& schema, std::string_view source) {
     std::string out = fmt::format(
-        "## {}\n\n{} Source: {}.\n\n| column | type | unit | meaning |\n| --- | --- | --- | --- |\n",
-        schema.name, schema.meaning, source);
+        "## {}\n\n{}{} Source: {}.\n\n| column | type | unit | meaning |\n| --- | --- | --- | --- |\n",
+        schema.name, schema.meaning, schema.only_named ? " Made only where it is named." : "", source);
     for (const Column& column : columns_of(schema))
         out += fmt::format("| `{}` | {} | {} | {} |\n", column.name, type_name(column.type),
                            unit_name(column.unit), column.meaning);

@@ -76,6 +76,17 @@ Watching watched_by(agent::Session& session, const explain::Sql::Uses& uses) {
     return out;
 }
 
+// Whether single events are asked about; what is only counted costs less.
+bool wants_events(const Watching& watched) {
+    if (watched.all) return true;
+    return std::ranges::any_of(agent::sources(), [&](const Source* source) {
+        return std::ranges::any_of(source->schemas, [&](const Schema* schema) {
+            return is_events(*schema) &&
+                   std::ranges::find(watched.tables, schema->name) != watched.tables.end();
+        });
+    });
+}
+
 // Of the sensors that the question is about.
 std::vector<explain::SensorCoverage> coverage_of(const agent::Session& session, const Watching& watched) {
     std::vector<explain::SensorCoverage> out = session.coverage();
@@ -158,6 +169,8 @@ int run_query(const Options& options) {
     if (asked.empty()) {
         if (!watched.all && watched.tables.empty()) return ask_facts(session, options, *uses);
         if (auto may = check_privilege(); !may) return fail(may.error());
+        wanted->start.tables = watched.tables;
+        if (!wants_events(watched)) wanted->start.mode = Mode::aggregate;
         for (const Source* source : agent::sources())
             if (std::ranges::any_of(watched.tables, [&](const std::string& table) {
                     return has_table(source->schemas, table);

@@ -27,12 +27,16 @@ bool is_events(const Schema& schema) {
 
 namespace {
 
-// Of a sensor of which tables are named, these alone.
+// Of a sensor of which tables are named, these alone; else all but those that are made only then.
 bool is_asked_for(const Schema& schema, const Source& source, const Options& options) {
     const auto is_named = [&](const Schema* one) {
         return std::ranges::find(options.tables, one->name) != options.tables.end();
     };
-    return is_named(&schema) || std::ranges::none_of(source.schemas, is_named);
+    return is_named(&schema) || (!schema.only_named && std::ranges::none_of(source.schemas, is_named));
+}
+
+bool has_distributions(const Schema& schema) {
+    return std::ranges::any_of(schema.fields, &Field::is_distribution);
 }
 
 // The names of the sources that a command is about: those it names, else those an option asks for.
@@ -61,15 +65,20 @@ void leave_out_what_does_not_fit(explain::ResultSet& result) {
 // runs on request needs to know what it watches, and for hist what it keeps.
 std::optional<Error> lacking(const Options& options, std::string_view command) {
     for (const std::string& table : options.tables)
-        for (const Schema* schema : agent::source_of_table(table)->schemas)
-            if (schema->name == table && !is_events(*schema))
+        for (const Schema* schema : agent::source_of_table(table)->schemas) {
+            if (schema->name != table) continue;
+            if (command == "trace" && !is_events(*schema))
                 return Error{fmt::format("{} counts and has no single events; waggle query asks it", table),
                              ErrorKind::usage};
+            if (command == "hist" && !has_distributions(*schema))
+                return Error{fmt::format("{} keeps no distribution; waggle query asks it", table),
+                             ErrorKind::usage};
+        }
     const std::vector<std::string_view>& able = command_named(command).words;
     for (const std::string& name : options.words) {
         const Source* source = agent::source_named(name);
         if (!source || std::ranges::find(able, name) != able.end()) continue;
-        if (!source->asked_by)
+        if (!agent::needs_place(*source))
             return Error{fmt::format("the sensor {} has no {}; these have one: {}", name, command,
                                      fmt::join(able, ", ")),
                          ErrorKind::usage};
@@ -175,13 +184,12 @@ int run_hist(const Options& options) {
     agent::Session& session = **started;
     const Source& source = *session.sources().front().source;
     const std::span<const Schema* const> schemas = session.sources().front().running->schemas();
-    bool any = false;
-    for (const Schema* schema : schemas)
-        for (const Field& field : schema->fields) any |= field.is_distribution();
-    if (!any) return fail({fmt::format("sensor {} keeps no distribution", source.name), ErrorKind::usage});
+    if (std::ranges::none_of(schemas, [](const Schema* schema) { return has_distributions(*schema); }))
+        return fail({fmt::format("sensor {} keeps no distribution", source.name), ErrorKind::usage});
     session.run(options.for_ns ? end_of(session, options) : session.started_ns() + 10'000'000'000,
                 interrupted, {});
     for (const Schema* schema : schemas) {
+        if (!is_asked_for(*schema, source, options)) continue;
         for (const Field& field : schema->fields) {
             if (!field.is_distribution()) continue;
             explain::Histogram histogram;

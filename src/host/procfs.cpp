@@ -4,6 +4,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <memory>
@@ -84,6 +86,7 @@ std::uint64_t inode_of_link(std::string_view link, std::string_view kind) {
 Procfs::Procfs(std::string root)
     : root_(std::move(root)), directory_(::open(root_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
     buffer_.resize(16384);
+    own_numbers_ = link("self") == std::to_string(::getpid());
 }
 
 std::vector<std::uint32_t> Procfs::pids() const {
@@ -95,6 +98,17 @@ std::vector<std::uint32_t> Procfs::pids() const {
             pids.push_back(number_of<std::uint32_t>(entry->d_name));
     std::sort(pids.begin(), pids.end());
     return pids;
+}
+
+ResourceLimit Procfs::limit(std::uint32_t pid, int resource, std::string_view name) {
+    rlimit64 limit{};
+    if (!own_numbers_ ||
+        ::prlimit64(static_cast<pid_t>(pid), static_cast<__rlimit_resource>(resource), nullptr, &limit) != 0)
+        return resource_limit(file(pid, "limits"), name);
+    const auto value = [](rlim64_t at) {
+        return at == RLIM64_INFINITY ? std::nullopt : std::optional(static_cast<std::int64_t>(at));
+    };
+    return {value(limit.rlim_cur), value(limit.rlim_max)};
 }
 
 void Procfs::each_fd(std::uint32_t pid,

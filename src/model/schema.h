@@ -69,6 +69,8 @@ struct Schema {
     bool has_subject;  // starts with waggle_event: gains the subject's columns (model/columns.h)
     std::uint32_t memory_weight = 4;  // its part of the memory that all tables share, against the others'
     bool is_state = false;            // says how things stand: the rows of a moment replace those before
+    // Its rows are made only where this table is asked for by name: what each costs is paid by who wants them.
+    bool only_named = false;
 
     const Field* find(std::string_view field) const;
 };

@@ -39,6 +39,7 @@ struct StartOptions {
     Mode mode = Mode::aggregate;
     std::vector<FieldFilter> filters;         // all of them must hold
     OptionValues values;                      // of what the source itself declares
+    std::vector<std::string> tables;          // those that are asked for by name, of any source
     std::uint32_t ring_bytes = 1u << 20;      // a power of two
     const std::atomic<bool>* stop = nullptr;  // given: true ends a start that takes long
 };
@@ -125,11 +126,13 @@ struct Source {
     // only its Running has them.
     std::span<const Schema* const> schemas = {};
     std::span<const SourceOption> options = {};
-    // The option that asks for it. Where there is one, it runs only where that was given.
+    // The option that asks for it. Where there is one, it runs only where that was given; where the option is no more than yes, also
+    // where the source or a table of it is named.
     const SourceOption* asked_by = nullptr;
     // The topic that it runs for, where others pay while it runs: only where it is named, or where this topic or all are
     // asked about. Empty: always.
     std::string_view only_for = {};
+    bool only_named = false;  // no rule asks its tables: it runs for no topic, only where it is named
     // SQL over its tables and `window`, for `waggle top`: the busiest, most first. And one row of named
     // figures for the live screen, rates per second. Empty where it has none.
     std::string_view top_query = {};
@@ -147,6 +150,9 @@ struct Source {
     // Needs no kernel: live data, replay, tests and the fuzzer share it.
     Result<Row> read(Bytes record) const { return read_record(schemas, record); }
 };
+
+// Of these schemas, each at the place of its kind, those whose table is among `tables`: a bit for each kind.
+std::uint64_t kinds_named(std::span<const Schema* const> schemas, std::span<const std::string> tables);
 
 // Whether one of these schemas says that the kernel can filter by this field.
 bool can_filter(std::span<const Schema* const> schemas, std::string_view field);

@@ -15,7 +15,11 @@ template <class ElfBytes>
 Result<kernel::Probes> open_probes(const Source& source, ElfBytes elf_bytes, const StartOptions& options) {
     std::size_t size = 0;
     const void* elf = elf_bytes(&size);
-    return kernel::Probes::open(source.name, {static_cast<const std::byte*>(elf), size}, options);
+    auto probes = kernel::Probes::open(source.name, {static_cast<const std::byte*>(elf), size}, options);
+    if (!probes) return probes;
+    const std::uint64_t named = kinds_named(source.schemas, options.tables);
+    if (auto set = probes->object().set_constant("named_kinds", named); !set) return set.error();
+    return probes;
 }
 
 class ProbedRunning : public Running {

@@ -27,13 +27,16 @@ struct Line {
     std::string_view module;
 };
 
-// "ffffffff81000000 T _text" or "ffffffffc0000000 t nft_do_chain\t[nf_tables]"; nothing for what is not code.
-std::optional<Line> parse(std::string_view line) {
+// As nm(1) has them: code; initialized, zero and read-only data, and weak objects.
+std::string_view letters_of(SymbolKind kind) { return kind == SymbolKind::functions ? "tTwW" : "dDbBrRvV"; }
+
+// "ffffffff81000000 T _text" or "ffffffffc0000000 t nft_do_chain\t[nf_tables]"; nothing for what is not of this kind.
+std::optional<Line> parse(std::string_view line, SymbolKind kind) {
     Line out{};
     const auto number = std::from_chars(line.data(), line.data() + line.size(), out.address, 16);
     std::string_view rest(number.ptr, static_cast<std::size_t>(line.data() + line.size() - number.ptr));
     if (number.ec != std::errc{} || rest.size() < 4 || rest[0] != ' ' || rest[2] != ' ') return std::nullopt;
-    if (std::string_view("tTwW").find(rest[1]) == std::string_view::npos) return std::nullopt;
+    if (letters_of(kind).find(rest[1]) == std::string_view::npos) return std::nullopt;
     rest.remove_prefix(3);
     const std::size_t tab = rest.find('\t');
     out.name = trim(rest.substr(0, tab));
@@ -71,6 +74,15 @@ Result<void> for_each_line(const OwnedFd& file, Each&& each) {
     }
 }
 
+// By the byte in front of it: a call can be the last of its function.
+template <class Finder>
+Symbol find_before(Finder& finder, std::uint64_t address) {
+    if (address == 0) return {};
+    Symbol symbol = finder.find(address - 1);
+    if (!symbol.name.empty()) ++symbol.offset;
+    return symbol;
+}
+
 }  // namespace
 
 Result<OwnedFd> Symbols::open(const std::string& path) {
@@ -78,7 +90,7 @@ Result<OwnedFd> Symbols::open(const std::string& path) {
     if (!file) return Error{fmt::format("cannot open {}: {}", path, std::strerror(errno))};
     bool hidden = false;
     const auto look = [&](std::string_view text) {
-        const std::optional<Line> line = parse(text);
+        const std::optional<Line> line = parse(text, SymbolKind::functions);
         if (line) hidden = line->address == 0;
         return !line;
     };
@@ -91,12 +103,13 @@ Result<OwnedFd> Symbols::open(const std::string& path) {
                  ErrorKind::privilege};
 }
 
-Result<Symbols> Symbols::read(const OwnedFd& file) {
+Result<Symbols> Symbols::read(const OwnedFd& file, SymbolKind kind) {
     Symbols symbols;
     std::vector<std::uint64_t> addresses;
     const auto take = [&](std::string_view text) {
-        const std::optional<Line> line = parse(text);
-        if (!line || line->address == 0) return true;
+        const std::optional<Line> line = parse(text, kind);
+        // Below the kernel's half lie no symbols but offsets: variables that each processor has its own of.
+        if (!line || line->address >> 63 == 0) return true;
         if (!addresses.empty() && addresses.back() == line->address) {
             // Of two names for one place the one without leading underscores is the one people know.
             const bool better = line->name.front() != '_' && symbols.names_[symbols.name_at_.back()] == '_';
@@ -112,7 +125,9 @@ Result<Symbols> Symbols::read(const OwnedFd& file) {
         return true;
     };
     if (auto done = for_each_line(file, take); !done) return done.error();
-    if (addresses.empty()) return Error{"the kernel names no function"};
+    if (addresses.empty())
+        return Error{
+            fmt::format("the kernel names no {}", kind == SymbolKind::functions ? "function" : "variable")};
 
     // The kernel's own symbols come sorted, its modules' do not.
     std::vector<std::uint32_t> order(addresses.size());
@@ -148,16 +163,24 @@ Symbol Symbols::find(std::uint64_t address) const {
             offset};
 }
 
-Symbol Symbols::find_return(std::uint64_t address) const {
-    if (address == 0) return {};
-    Symbol symbol = find(address - 1);
-    if (!symbol.name.empty()) ++symbol.offset;
-    return symbol;
-}
+Symbol Symbols::find_return(std::uint64_t address) const { return find_before(*this, address); }
 
 std::size_t Symbols::held_bytes() const {
     return names_.capacity() + (offsets_.capacity() + name_at_.capacity()) * sizeof(std::uint32_t);
 }
+
+Symbol SymbolFinder::find(std::uint64_t address) {
+    if (symbols_)
+        if (const Symbol known = symbols_->find(address); !known.name.empty()) return known;
+    if (reads_left_ == 0) return {};
+    --reads_left_;
+    Result<Symbols> symbols = Symbols::read(file_, kind_);
+    if (!symbols) return {};
+    symbols_ = std::move(*symbols);
+    return symbols_->find(address);
+}
+
+Symbol SymbolFinder::find_return(std::uint64_t address) { return find_before(*this, address); }
 
 std::string to_string(const Symbol& symbol) {
     if (symbol.name.empty()) return {};

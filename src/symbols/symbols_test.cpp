@@ -50,6 +50,37 @@ TEST_F(SymbolsTest, finds_the_function_an_address_lies_in) {
     EXPECT_EQ(to_string(symbols->find(0xffffffff91000200)), "");  // far behind the last function
 }
 
+TEST_F(SymbolsTest, finds_variables_where_they_are_asked_for) {
+    std::ofstream(path_) << "0000000000000040 D of_each_processor\n"
+                            "ffffffff81000000 T function\n"
+                            "ffffffff82000000 D table_mutex\n"
+                            "ffffffff82000040 b next\n"
+                            "ffffffffc0000000 d own_lock\t[nf_tables]\n";
+    const auto file = Symbols::open(path_);
+    ASSERT_TRUE(file) << file.error().message;
+    const auto variables = Symbols::read(*file, SymbolKind::variables);
+    ASSERT_TRUE(variables) << variables.error().message;
+    EXPECT_EQ(variables->count(), 3u);
+    EXPECT_EQ(to_string(variables->find(0xffffffff82000000)), "table_mutex");
+    EXPECT_EQ(to_string(variables->find(0xffffffff82000048)), "next+0x8");
+    EXPECT_EQ(to_string(variables->find(0xffffffffc0000000)), "own_lock [nf_tables]");
+    EXPECT_EQ(to_string(variables->find(0xffffffff81000000)), "");
+    EXPECT_EQ(to_string(variables->find(0xffff888000000040)), "");
+}
+
+TEST_F(SymbolsTest, finds_what_a_module_brought_later_but_does_not_read_for_ever) {
+    std::ofstream(path_) << "ffffffff81000000 T core\n";
+    auto file = Symbols::open(path_);
+    ASSERT_TRUE(file) << file.error().message;
+    SymbolFinder finder(std::move(*file), SymbolKind::functions, 2);
+    EXPECT_EQ(to_string(finder.find(0xffffffff81000000)), "core");
+    std::ofstream(path_, std::ios::app) << "ffffffffc0000000 t late\t[module]\n";
+    EXPECT_EQ(to_string(finder.find_return(0xffffffffc0000008)), "late+0x8 [module]");
+    std::ofstream(path_, std::ios::app) << "ffffffffc0800000 t too_late\t[module]\n";
+    EXPECT_EQ(to_string(finder.find(0xffffffffc0800000)), "");
+    EXPECT_EQ(to_string(finder.find_return(0)), "");
+}
+
 TEST_F(SymbolsTest, a_call_that_ends_its_function_returns_to_its_own_end) {
     const auto symbols = read("ffffffff81000000 T caller\nffffffff81000020 T next\n");
     ASSERT_TRUE(symbols);

@@ -195,7 +195,8 @@ TEST(Doc, checks_the_users_rules_and_names_what_is_wrong_with_its_place) {
     const Outcome wrong = waggle({"doc", "check", folder});
     EXPECT_EQ(wrong.code, 3);
     EXPECT_THAT(wrong.err, HasSubstr(folder + "/limits.d/mine.yaml:1:16: no rule is called no_such_rule"));
-    EXPECT_THAT(wrong.err, HasSubstr(folder + "/rules.d/old.yaml:1:3: rule mine is not in use: a list of rules is not"));
+    EXPECT_THAT(wrong.err,
+                HasSubstr(folder + "/rules.d/old.yaml:1:3: rule mine is not in use: a list of rules is not"));
     EXPECT_THAT(wrong.err, HasSubstr("/limits.d/pipe.yaml is no regular file; it is left out"));
 
     EXPECT_EQ(std::system(("rm -r " + folder).c_str()), 0);

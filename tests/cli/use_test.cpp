@@ -19,7 +19,7 @@ TEST(Use, help_says_what_the_first_word_can_be_and_nothing_of_how_it_is_read) {
     EXPECT_THAT(used("why --help").text,
                 AllOf(HasSubstr("Usage: waggle why [OPTIONS] [TOPIC] [-- COMMAND...]"),
                       HasSubstr("TOPIC: drops, network, disk, cpu, process")));
-    EXPECT_THAT(used("hist --help").text, HasSubstr("SENSOR: block_io, tcp, dns, interrupt"));
+    EXPECT_THAT(used("hist --help").text, HasSubstr("SENSOR|TABLE: block_io, tcp, dns, interrupt"));
     EXPECT_THAT(used("top --help").text, HasSubstr("SENSOR: process, block_io, bpf_program, tcp, dns"));
     for (const char* command : {"", "why", "what", "trace", "query", "record", "replay", "bpf", "lab", "doc"})
         EXPECT_THAT(used(std::string(command) + " --help").text,

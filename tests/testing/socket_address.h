@@ -6,8 +6,10 @@
 #include <sys/socket.h>
 
 #include <cstdint>
+#include <cstring>
 #include <string>
 
+#include "bpf/event.h"
 #include "tests/testing/netns.h"
 
 namespace waggle::test {
@@ -32,6 +34,14 @@ inline sockaddr_storage address(const std::string& host, std::uint16_t port, soc
         length = sizeof in;
     }
     return out;
+}
+
+// Whether a row's address is this one.
+inline bool is_at(const waggle_address& address, const std::string& host) {
+    unsigned char bytes[16] = {};
+    require(::inet_pton(family_of(host), host.c_str(), bytes) == 1, host);
+    return address.family == (family_of(host) == AF_INET ? 4 : 6) &&
+           std::memcmp(address.bytes, bytes, sizeof bytes) == 0;
 }
 
 }  // namespace waggle::test

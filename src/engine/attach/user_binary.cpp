@@ -58,17 +58,6 @@ std::vector<std::string> mapped_files(std::uint32_t pid) {
     return out;
 }
 
-std::vector<std::uint32_t> all_processes() {
-    std::vector<std::uint32_t> out;
-    DIR* directory = ::opendir("/proc");
-    if (!directory) return out;
-    while (const dirent* entry = ::readdir(directory))
-        if (const auto pid = static_cast<std::uint32_t>(std::strtoul(entry->d_name, nullptr, 10)); pid != 0)
-            out.push_back(pid);
-    ::closedir(directory);
-    return out;
-}
-
 // "libc" and "libc.so" mean libc.so.6, "libc.so.6" itself.
 bool is_library(std::string_view path, std::string_view name) {
     const std::string_view file = path.substr(path.rfind('/') + 1);
@@ -130,6 +119,17 @@ Result<std::string> find_by_name(std::uint32_t pid, const std::string& name) {
 }
 
 }  // namespace
+
+std::vector<std::uint32_t> all_processes() {
+    std::vector<std::uint32_t> out;
+    DIR* directory = ::opendir("/proc");
+    if (!directory) return out;
+    while (const dirent* entry = ::readdir(directory))
+        if (const auto pid = static_cast<std::uint32_t>(std::strtoul(entry->d_name, nullptr, 10)); pid != 0)
+            out.push_back(pid);
+    ::closedir(directory);
+    return out;
+}
 
 Result<UserBinary> UserBinary::find(const AttachSpec& spec) {
     if (spec.pid && ::access(fmt::format("/proc/{}", spec.pid).c_str(), F_OK) != 0)

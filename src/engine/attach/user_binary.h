@@ -14,6 +14,9 @@
 
 namespace waggle::kernel {
 
+// The processes that /proc lists, by their numbers; none where it cannot be read.
+std::vector<std::uint32_t> all_processes();
+
 class UserBinary {
   public:
     static Result<UserBinary> find(const AttachSpec& spec);

@@ -2,6 +2,7 @@
 // Processes that can open nothing more. The kernel gives the lowest free number below RLIMIT_NOFILE and fails with EMFILE
 // where there is none.
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
@@ -77,7 +78,7 @@ class FullDescriptors final : public Fact {
         const std::uint64_t now_ns = clock_.monotonic_ns();
         full_.begin(now_ns);
         for (const std::uint32_t pid : proc_.pids()) {
-            const ResourceLimit limit = resource_limit(proc_.file(pid, "limits"), "Max open files");
+            const ResourceLimit limit = proc_.limit(pid, RLIMIT_NOFILE, "Max open files");
             if (!limit.soft || !can_be_full(pid, *limit.soft) || !is_full(pid, *limit.soft)) continue;
             ProcessStat stat;
             if (!parse_stat(proc_.file(pid, "stat"), stat)) continue;  // ended since it was listed

@@ -4,6 +4,7 @@
 // (kernel/fork.c, copy_process); not where it is root or has CAP_SYS_RESOURCE or CAP_SYS_ADMIN.
 #include <fmt/format.h>
 #include <linux/capability.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <map>
@@ -127,7 +128,7 @@ class FullUsers final : public Fact {
         std::map<Key, Program> programs;
         for (const Process& process : user.processes) {
             if (process.exempt) continue;
-            const ResourceLimit limit = resource_limit(proc_.file(process.pid, "limits"), "Max processes");
+            const ResourceLimit limit = proc_.limit(process.pid, RLIMIT_NPROC, "Max processes");
             if (!limit.soft || user.tasks < *limit.soft) continue;
             std::string comm(trim(proc_.file(process.pid, "comm")));
             if (comm.empty()) continue;  // ended since it was listed

@@ -34,6 +34,7 @@ __u64 lost_map_full = 0;    /* a key or an entry time that found no room */
 __u64 lost_no_entry = 0;    /* a return whose entry was before the start */
 __u64 lost_interrupted = 0; /* too many programs interrupted each other on one CPU */
 __u64 lost_no_stack = 0;    /* stacks that could not be kept */
+__u64 lost_not_read = 0;    /* not counted: the memory of what is counted by or measured could not be read */
 
 struct {
     __uint(type, BPF_MAP_TYPE_STACK_TRACE);
@@ -103,7 +104,7 @@ static __always_inline struct place* begin_of(void* ctx, struct task_struct* tas
         event->cpu = bpf_get_smp_processor_id();
         event->place = number_of_place(ctx);
         event->context_bytes = 0;
-        event->reserved = 0;
+        event->unread_values = 0;
         return place;
     }
     __sync_fetch_and_add(&lost_interrupted, 1);
@@ -134,7 +135,13 @@ static __always_inline void make_key(struct place* place) {
 }
 
 static __always_inline void count(struct place* place) {
+    place->unread = 0;
     make_key(place);
+    __u64 more = mode == MODE_SUM ? figure_of(place, &measured) : 0;
+    if (place->unread) {
+        __sync_fetch_and_add(&lost_not_read, 1);
+        return;
+    }
     struct probe_count* counted = bpf_map_lookup_elem(&counts, &place->key);
     if (!counted) {
         struct probe_count none = {};
@@ -146,7 +153,7 @@ static __always_inline void count(struct place* place) {
         return;
     }
     __sync_fetch_and_add(&counted->times, 1);
-    if (mode == MODE_SUM) __sync_fetch_and_add(&counted->sum, figure_of(place, &measured));
+    if (mode == MODE_SUM) __sync_fetch_and_add(&counted->sum, more);
 }
 
 /* What is running in user space has no stack in the kernel, and a thread of the kernel none of its own. */
@@ -157,8 +164,12 @@ static __always_inline __s32 kept_stack(__s32 stack) {
 
 static __always_inline void send(struct place* place) {
     struct probe_event* event = &place->event;
-    for (__u32 i = 0; i < PROBE_VALUES; i++)
-        if (kept_values[i].source != PROBE_NOTHING) event->values[i] = figure_of(place, &kept_values[i]);
+    for (__u32 i = 0; i < PROBE_VALUES; i++) {
+        if (kept_values[i].source == PROBE_NOTHING) continue;
+        place->unread = 0;
+        event->values[i] = figure_of(place, &kept_values[i]);
+        if (place->unread) event->unread_values |= 1u << i;
+    }
     for (__u32 i = 0; i < PROBE_TEXTS; i++)
         if (kept_texts[i].source != PROBE_NOTHING)
             read_text(place, &kept_texts[i], event->texts[i], PROBE_TEXT_MAX);
@@ -175,9 +186,10 @@ static __always_inline void judge(void* ctx, struct place* place) {
     if (!all_hold(place, conditions)) return;
     __sync_fetch_and_add(&hits, 1);
     if (mode == MODE_HISTOGRAM && !is_keyed) {
+        place->unread = 0;
         __u32 slot = slot_of(figure_of(place, &measured));
         __u64* times = bpf_map_lookup_elem(&slots, &slot);
-        if (times) __sync_fetch_and_add(times, 1);
+        if (times) __sync_fetch_and_add(place->unread ? &lost_not_read : times, 1);
         return;
     }
     if (wants_kernel_stack) event->kernel_stack = kept_stack(bpf_get_stackid(ctx, &stacks, 0));

@@ -23,10 +23,10 @@ namespace {
 constexpr SourceOption place_option = {
     "probe", OptionType::text, "PLACE",
     "Watch this place, as waggle probe does; what it sees is the table probe."};
-constexpr SourceOption filter_option = {"filter", OptionType::text, "EXPR",
-                                        "Only where this holds at the place: \"len > 100 && filename == "
-                                        "\"/etc/*\"\", with && || ! and brackets. Asked "
-                                        "in the kernel."};
+constexpr SourceOption filter_option = {
+    "filter", OptionType::text, "EXPR",
+    "Only where this holds at the place, asked in the kernel: len > 100 && "
+    "filename == \"/etc/*\". There are && || ! and brackets."};
 constexpr SourceOption show_option = {
     "show", OptionType::text, "A,B",
     "These too, each a field of the table probe: str(arg0), ip(arg1), path->dentry->d_name.name."};
@@ -52,6 +52,7 @@ constexpr SourceOption all_options[] = {place_option, filter_option,     show_op
 
 enum Kind : std::uint16_t { kind_event, kind_count, kind_histogram };
 constexpr std::size_t records_at_once = 256;
+constexpr auto not_known = static_cast<std::uint64_t>(null_i64);
 
 std::vector<std::string> listed(std::string_view text) {
     std::vector<std::string> out;
@@ -151,14 +152,18 @@ struct EventTable {
     void add(const ProbeField& field) {
         using Shape = ProbeField::Shape;
         const bool is_text = field.shape != Shape::number || !field.flags.empty();
-        const Type type = is_text ? Type::text_ref : field.figure.is_signed ? Type::i64 : Type::u64;
+        const bool can_fail = field.figure.hops > 0;
+        const Type type = is_text                              ? Type::text_ref
+                          : field.figure.is_signed || can_fail ? Type::i64
+                                                               : Type::u64;
         const std::string dictionary = field.names.empty() ? "" : "probe." + field.name;
         const std::string meaning = meaning_of(field);
         const std::size_t number =
             schema.add(field.name, type,
                        {.meaning = meaning,
                         .unit = unit_of(field),
-                        .traits = static_cast<unsigned>(field.always ? trait_hidden : trait_none),
+                        .traits = static_cast<unsigned>((field.always ? trait_hidden : trait_none) |
+                                                        (can_fail && !is_text ? trait_nullable : trait_none)),
                         .dictionary = dictionary});
         columns.push_back({&field, number, is_text});
     }
@@ -252,7 +257,7 @@ class Probe final : public Running {
             if (column.is_text)
                 records_.text(column.number, words_.text(event, *column.field).value_or("(not readable)"));
             else
-                records_.number(column.number, figure_of(event, *column.field));
+                records_.number(column.number, figure_of(event, *column.field).value_or(not_known));
         }
         if (!events_.has_stack) return;
         const std::string stack = words_.stack(event.kernel_stack, event.user_stack, event.header.pid);
@@ -285,13 +290,12 @@ class Probe final : public Running {
             at->second.sum += count.sum;
         }
         const std::uint64_t now_ns = SystemClock().monotonic_ns();
-        const auto none = static_cast<std::uint64_t>(null_i64);
         for (const auto& [key, count] : said) {
             records_.begin(counts_, now_ns);
             records_.text(key_, key);
-            records_.number(value_, one_number ? count.key.values[0] : none);
+            records_.number(value_, one_number ? count.key.values[0] : not_known);
             records_.number(times_, count.times);
-            records_.number(sum_, sums ? static_cast<std::uint64_t>(count.sum) : none);
+            records_.number(sum_, sums ? static_cast<std::uint64_t>(count.sum) : not_known);
         }
         sink(counts_.schema(), records_.take());
     }

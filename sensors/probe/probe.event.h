@@ -101,7 +101,7 @@ struct probe_event {
     __u32 cpu;
     __u32 place;         /* which of several */
     __u32 context_bytes; /* used of `context` */
-    __u32 reserved;
+    __u32 unread_values; /* a bit for each of `values` whose memory could not be read */
     /* Sent as far as they are used. */
     __u8 context[PROBE_CONTEXT_MAX]; /* a tracepoint's record */
     char texts[PROBE_TEXTS][PROBE_TEXT_MAX];

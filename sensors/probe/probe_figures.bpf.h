@@ -7,6 +7,7 @@
 struct place {
     __u64 taken;
     __u64 record; /* the address of a tracepoint's record */
+    __u64 unread; /* a figure's memory could not be read since this was 0 */
     struct probe_key key;
     char text[2 * PROBE_TEXT_MAX]; /* at work, with room behind */
     struct probe_event event;
@@ -31,9 +32,10 @@ static __always_inline __u64 shortened(__u64 value, const volatile struct probe_
 }
 
 static __always_inline __u64 in_record(struct probe_event* event, __u32 at) {
+    const __u32 last = PROBE_CONTEXT_MAX - 8;
     __u64 value = 0;
-    if (at <= PROBE_CONTEXT_MAX - 8) bpf_probe_read_kernel(&value, sizeof value, &event->context[at]);
-    return value;
+    bpf_probe_read_kernel(&value, sizeof value, &event->context[at < last ? at : last]);
+    return at > last ? value >> ((at - last) * 8 & 63) : value;
 }
 
 static __always_inline __u64 source_of(struct place* place, const volatile struct probe_figure* figure) {
@@ -78,7 +80,10 @@ static __always_inline __u64 figure_of(struct place* place, const volatile struc
         if (is_last && figure->stays) return value;
         __u64 there = 0;
         __u32 bytes = is_last ? figure->size : 8;
-        if (bytes > 8 || read_at(&there, bytes, value)) return 0;
+        if (bytes > 8 || read_at(&there, bytes, value)) {
+            place->unread = 1;
+            return 0;
+        }
         value = there;
     }
     return shortened(value, figure);
@@ -174,7 +179,9 @@ static __always_inline _Bool holds(struct place* place, const volatile struct pr
         int is = is_pattern(place, condition);
         return is >= 0 && is == (condition->comparison == PROBE_EQUAL);
     }
+    place->unread = 0;
     __u64 left = figure_of(place, &condition->figure), right = condition->value;
+    if (place->unread) return 0; /* what is not known holds no comparison, whichever way round */
     _Bool with_sign = condition->figure.is_signed;
     switch (condition->comparison) {
         case PROBE_EQUAL:

@@ -56,9 +56,9 @@ TEST(ProbedFigures, texts_are_counted_by_and_asked_for_in_the_kernel) {
     open_nowhere("/nowhere/c.so", 2);
     open_nowhere("/some/where/else/x", 4);
     open_nowhere("/some/where", 7);
-    EXPECT_EQ(times(*probe), (Times{{"/nowhere/a, O_CLOEXEC", 5},
-                                    {"/nowhere/b, O_CLOEXEC", 3},
-                                    {"/some/where/else/x, O_CLOEXEC", 4}}));
+    EXPECT_EQ(times_by_key(*probe), (Times{{"/nowhere/a, O_CLOEXEC", 5},
+                                           {"/nowhere/b, O_CLOEXEC", 3},
+                                           {"/some/where/else/x, O_CLOEXEC", 4}}));
     EXPECT_EQ(probe->hits(), 12u);
     EXPECT_EQ(lost(*probe), 0u);
 }
@@ -87,7 +87,7 @@ TEST(ProbedFigures, errors_of_system_calls_are_counted_by_their_names) {
     open_nowhere("/dev/null/x", 2);
     char comm[16] = {};
     prctl(PR_GET_NAME, comm);
-    EXPECT_EQ(times(*probe),
+    EXPECT_EQ(times_by_key(*probe),
               (Times{{std::string("-ENOENT, ") + comm, 6}, {std::string("-ENOTDIR, ") + comm, 2}}));
 }
 
@@ -102,7 +102,7 @@ TEST(ProbedFigures, a_program_s_pointer_is_a_text_where_that_is_said) {
     for (int i = 0; i < 2; ++i) waggle_figured(i, "two and more");
     waggle_figured(1, "");
     waggle_figured(1, reinterpret_cast<const char*>(8));  // nobody's memory: no comparison holds
-    EXPECT_EQ(times(*probe), (Times{{"one", 3}, {"", 1}}));
+    EXPECT_EQ(times_by_key(*probe), (Times{{"one", 3}, {"", 1}}));
 }
 
 TEST(ProbedFigures, memory_that_cannot_be_read_is_said_to_be_so) {
@@ -112,7 +112,7 @@ TEST(ProbedFigures, memory_that_cannot_be_read_is_said_to_be_so) {
     auto probe = ProbedPlace::start(request);
     ASSERT_TRUE(probe) << probe.error().message;
     waggle_figured(1, reinterpret_cast<const char*>(8));
-    EXPECT_EQ(times(*probe), (Times{{"(not readable)", 1}}));
+    EXPECT_EQ(times_by_key(*probe), (Times{{"(not readable)", 1}}));
 }
 
 TEST(ProbedFigures, sums_and_distributions_have_keys_too) {
@@ -149,8 +149,8 @@ TEST(ProbedFigures, a_pattern_stands_for_all_its_places_each_by_its_name) {
     EXPECT_EQ(probe->places(), 2u);
     figure(4);
     for (int i = 0; i < 3; ++i) waggle_figured_too(i);
-    EXPECT_EQ(times(*probe), (Times{{"uprobe:/proc/self/exe:waggle_figured", 4},
-                                    {"uprobe:/proc/self/exe:waggle_figured_too", 3}}));
+    EXPECT_EQ(times_by_key(*probe), (Times{{"uprobe:/proc/self/exe:waggle_figured", 4},
+                                           {"uprobe:/proc/self/exe:waggle_figured_too", 3}}));
     EXPECT_THAT(ProbedPlace::start(request_at("u:/proc/self/exe:waggle_nothing*")).error().message,
                 HasSubstr("there is no place here"));
 }
@@ -178,8 +178,46 @@ TEST(ProbedFigures, tracepoints_by_a_pattern_have_what_they_all_have) {
     EXPECT_EQ(probe->fields().find("pid")->figure.source, PROBE_PID) << "getpgid's own pid is not getpgrp's";
     for (int i = 0; i < 5; ++i) syscall(SYS_getpgid, 0);
     for (int i = 0; i < 2; ++i) syscall(SYS_getpgrp);
-    EXPECT_EQ(times(*probe), (Times{{"tracepoint:syscalls:sys_enter_getpgid, getpgid", 5},
-                                    {"tracepoint:syscalls:sys_enter_getpgrp, getpgrp", 2}}));
+    EXPECT_EQ(times_by_key(*probe), (Times{{"tracepoint:syscalls:sys_enter_getpgid, getpgid", 5},
+                                           {"tracepoint:syscalls:sys_enter_getpgrp, getpgrp", 2}}));
+}
+
+// Nobody traces this process, so nothing stands behind ptracer_cred.
+TEST(ProbedFigures, what_cannot_be_read_is_no_zero) {
+    const std::string nowhere = "parent->ptracer_cred->usage.counter";
+    const auto after_a_fork = [](const ProbeRequest& request) {
+        auto probe = ProbedPlace::start(request);
+        EXPECT_TRUE(probe) << probe.error().message;
+        const pid_t child = fork();
+        if (child == 0) _exit(0);
+        waitpid(child, nullptr, 0);
+        return probe;
+    };
+    ProbeRequest request = request_at("raw_tp:sched_process_fork");
+    request.shown = {nowhere, "parent->tgid"};
+    auto shown = after_a_fork(request);
+    ASSERT_TRUE(shown);
+    const std::vector<probe_event> events = drained(*shown);
+    ASSERT_EQ(events.size(), 1u);
+    EXPECT_EQ(figure_of(events[0], *shown->fields().find(nowhere)), std::nullopt);
+    EXPECT_EQ(figure_of(events[0], *shown->fields().find("parent->tgid")),
+              static_cast<std::uint64_t>(getpid()));
+    for (const char* comparison : {" == 0", " != 0", " < 1", " >= 0"}) {
+        request.filter = nowhere + comparison;
+        auto filtered = after_a_fork(request);
+        ASSERT_TRUE(filtered);
+        EXPECT_EQ(drained(*filtered).size(), 0u) << request.filter;
+    }
+    request.filter.clear();
+    request.shown.clear();
+    for (const auto mode : {ProbeRequest::Mode::sums, ProbeRequest::Mode::histogram}) {
+        request.mode = mode;
+        request.measured = nowhere;
+        auto measured = after_a_fork(request);
+        ASSERT_TRUE(measured);
+        EXPECT_EQ(lost(*measured), 1u);
+        EXPECT_EQ(times_by_key(*measured), Times{});
+    }
 }
 
 TEST(ProbedFigures, the_kernel_s_structs_are_followed) {
@@ -240,7 +278,7 @@ TEST(ProbedFigures, the_address_of_a_socket_is_said_as_text) {
     std::memcpy(two + page - sizeof v4, &v4, sizeof v4);
     connect_to(AF_INET, two + page - sizeof v4, sizeof v4);
     munmap(two, page);
-    EXPECT_EQ(times(*probe), (Times{{"127.0.0.1:9", 4}, {"[::1]:53", 2}, {"/nowhere/socket", 1}}));
+    EXPECT_EQ(times_by_key(*probe), (Times{{"127.0.0.1:9", 4}, {"[::1]:53", 2}, {"/nowhere/socket", 1}}));
 }
 
 TEST(ProbedFigures, one_stack_of_several_processes_is_one) {
@@ -259,7 +297,7 @@ TEST(ProbedFigures, one_stack_of_several_processes_is_one) {
         }
         waitpid(child, nullptr, 0);
     }
-    const Times said = times(*probe);
+    const Times said = times_by_key(*probe);
     ASSERT_EQ(said.size(), 1u) << said.begin()->first << "\n" << said.rbegin()->first;
     EXPECT_EQ(said.begin()->second, 12u);
     EXPECT_THAT(said.begin()->first, testing::StartsWith("waggle_figured+0x0 ["));

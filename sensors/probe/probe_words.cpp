@@ -70,9 +70,13 @@ std::optional<std::string> words_of(const ProbeField& field, std::string_view he
 
 }  // namespace
 
-std::uint64_t figure_of(const probe_event& event, const ProbeField& field) {
+std::optional<std::uint64_t> figure_of(const probe_event& event, const ProbeField& field) {
     const probe_figure& figure = field.figure;
-    if (field.value_at >= 0) return event.values[field.value_at % PROBE_VALUES];
+    if (field.value_at >= 0) {
+        const unsigned at = static_cast<unsigned>(field.value_at) % PROBE_VALUES;
+        return (event.unread_values >> at & 1) != 0 ? std::nullopt
+                                                    : std::optional(std::uint64_t{event.values[at]});
+    }
     switch (figure.source) {
         case PROBE_ARGUMENT:
             return shortened(event.arguments[figure.at % PROBE_ARGUMENTS], figure);
@@ -92,7 +96,7 @@ std::uint64_t figure_of(const probe_event& event, const ProbeField& field) {
         case PROBE_PLACE:
             return event.place;
         default:
-            return 0;
+            return {};
     }
 }
 
@@ -131,7 +135,10 @@ std::string ProbeWords::number(const ProbeField& field, std::uint64_t value) con
 }
 
 std::optional<std::string> ProbeWords::text(const probe_event& event, const ProbeField& field) const {
-    if (!field.is_text()) return number(field, figure_of(event, field));
+    if (!field.is_text()) {
+        const auto figure = figure_of(event, field);
+        return figure ? std::optional(number(field, *figure)) : std::nullopt;
+    }
     if (field.text_at >= 0)
         return words_of(field, {event.texts[field.text_at % PROBE_TEXTS], PROBE_TEXT_MAX});
     if (!field.in_record()) return {};

@@ -14,7 +14,7 @@
 namespace waggle::sensors {
 
 // The field's number, cut to its size and sign.
-std::uint64_t figure_of(const probe_event& event, const ProbeField& field);
+std::optional<std::uint64_t> figure_of(const probe_event& event, const ProbeField& field);
 
 class ProbeWords {
   public:

@@ -48,13 +48,14 @@ inline std::map<std::string, ProbedPlace::Count> counted(const ProbedPlace& prob
     const auto counts = probe.counts();
     EXPECT_TRUE(counts) << counts.error().message;
     const ProbeWords words(probe);
-    if (counts)
-        for (const ProbedPlace::Count& each : *counts)
-            EXPECT_TRUE(out.emplace(words.key(each.key, 0), each).second) << "one key is there twice";
+    if (!counts) return out;
+    for (const ProbedPlace::Count& each : *counts) {
+        EXPECT_TRUE(out.emplace(words.key(each.key, 0), each).second) << "one key is there twice";
+    }
     return out;
 }
 
-inline std::map<std::string, std::uint64_t> times(const ProbedPlace& probe) {
+inline std::map<std::string, std::uint64_t> times_by_key(const ProbedPlace& probe) {
     std::map<std::string, std::uint64_t> out;
     for (const auto& [key, count] : counted(probe)) out[key] = count.times;
     return out;

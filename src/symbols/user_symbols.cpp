@@ -5,6 +5,7 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -59,6 +60,19 @@ std::string build_id_of(const std::string& path) {
     return {};
 }
 
+// A path that opens the mapped file: the mapping itself, which is the file in use also where its path is another's by now,
+// and for those who must not open that, its name while that is still the same file. Empty where there is none.
+std::string path_of(const std::string& process, const Mapping& mapping) {
+    std::string itself = fmt::format("{}/map_files/{}", process, mapping.range);
+    const OwnedFd opened(::open(itself.c_str(), O_RDONLY | O_CLOEXEC));
+    if (opened) return itself;
+    std::string name(mapping.path);
+    struct stat is{};
+    const bool is_same =
+        ::stat(name.c_str(), &is) == 0 && mapping.file.ends_with(fmt::format(" {}", is.st_ino));
+    return is_same ? name : std::string();
+}
+
 }  // namespace
 
 void UserSymbols::File::read() {
@@ -89,8 +103,7 @@ void UserSymbols::look() {
             const Mapping mapping = mapping_of(line);
             if (!mapping.is_code || !mapping.path.starts_with('/') || ids_by_file_.contains(mapping.file))
                 continue;
-            // By the mapping itself, which is the file in use also where its path is another's by now.
-            const std::string path = fmt::format("{}/map_files/{}", process, mapping.range);
+            const std::string path = path_of(process, mapping);
             const std::string id = build_id_of(path);
             ids_by_file_.emplace(mapping.file, id);
             if (id.empty() || files_.contains(id)) continue;
@@ -139,7 +152,7 @@ std::string UserSymbols::at(std::uint32_t pid, std::uint64_t address, bool retur
         if (address < mapping.from || address >= mapping.to) continue;
         if (!mapping.path.starts_with('/')) return std::string(mapping.path);
         const std::uint64_t offset = address - mapping.from + mapping.file_offset;
-        const std::string id = build_id_of(fmt::format("{}/{}/map_files/{}", proc_, pid, mapping.range));
+        const std::string id = build_id_of(path_of(fmt::format("{}/{}", proc_, pid), mapping));
         const std::string named = id.empty() ? "" : at(id, offset, returned_to);
         return named.empty() ? fmt::format("{}+{:#x}", file_name_of(mapping.path), offset) : named;
     }

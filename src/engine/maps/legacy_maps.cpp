@@ -23,7 +23,8 @@ namespace {
 
 // The words of a definition in the order that bpf_map_def, aya's bpf_map_def and iproute2's bpf_elf_map
 // share. An empty name is a word that no kernel reads.
-constexpr const char* words[] = {"type", "key_size", "value_size", "max_entries", "map_flags", "", "pinning"};
+constexpr const char* attribute_names[] = {"type",      "key_size", "value_size", "max_entries",
+                                           "map_flags", "",         "pinning"};
 constexpr std::size_t fewest_words = 4;
 
 struct LegacyMap {
@@ -58,7 +59,7 @@ Result<std::vector<LegacyMap>> read_definitions(const ElfFile& file, std::size_t
             return Error{
                 fmt::format("map {} has a definition of {} bytes; at least {} are its type and sizes",
                             escape_control(map.name), map.size, fewest_words * 4)};
-        for (std::size_t word = 0; word < std::size(words) && (word + 1) * 4 <= map.size; ++word)
+        for (std::size_t word = 0; word < std::size(attribute_names) && (word + 1) * 4 <= map.size; ++word)
             map.values.push_back(load<std::uint32_t>(section.content, map.offset + word * 4));
     }
     return out;
@@ -75,12 +76,12 @@ int add_definition(btf* types, int integer, const LegacyMap& map) {
     for (std::size_t i = 0; i < map.values.size(); ++i) {
         const std::uint32_t value = map.values[i];
         const bool pinned_by_name = value == 1;
-        if (words[i][0] == '\0' || value == 0) continue;
-        if (std::strcmp(words[i], "pinning") == 0 && !pinned_by_name) continue;
+        if (attribute_names[i][0] == '\0' || value == 0) continue;
+        if (std::strcmp(attribute_names[i], "pinning") == 0 && !pinned_by_name) continue;
         const int array = btf__add_array(types, integer, integer, value);
         const int pointer = array < 0 ? array : btf__add_ptr(types, array);
         if (pointer < 0) return pointer;
-        members.push_back({words[i], pointer});
+        members.push_back({attribute_names[i], pointer});
     }
     const int id = btf__add_struct(types, nullptr, map.size);
     for (const Member& member : members)

@@ -237,8 +237,7 @@ const std::vector<Command>& all_commands() {
          "Watch one place of the kernel or of a program: kprobe:vfs_read, kretprobe:vfs_read, "
          "uprobe:libc.so.6:malloc, usdt:PATH:PROVIDER:NAME, tracepoint:CATEGORY:NAME, raw_tp:NAME, "
          "fentry:FUNCTION, fexit:FUNCTION, perf:cpu-clock@99, iter:task; or those of a pattern, 't:sched:*'. "
-         "Or "
-         "run a script of bpftrace.",
+         "Or run a script of bpftrace.",
          and_sources(
              with({"--for", "--output", "--rows", "--args", "--list", "--every", "--steps", "--linear"}),
              {"probe", "bpftrace"}),
@@ -368,7 +367,9 @@ int run(int argc, char** argv) {
     if (!read.every_text.empty()) {
         const Result<std::uint64_t> duration = parse_duration(read.every_text);
         if (!duration) return fail(while_doing("--every", duration.error()));
-        options.every_ns = std::max<std::uint64_t>(*duration, 1'000'000'000);
+        if (*duration < 1'000'000'000)
+            return fail({"--every: it is counted each second, not more often", ErrorKind::usage});
+        options.every_ns = *duration;
     }
     if (!read.keep_text.empty()) {
         const Result<agent::RecordingKeep> keep = keep_of(read.keep_text);

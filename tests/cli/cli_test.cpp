@@ -218,7 +218,7 @@ TEST(CommandLine, a_word_or_flag_that_does_not_exist_is_refused_with_the_nearest
         {{"repaly", "file"}, "there is no command repaly; did you mean replay"},
         {{"--for", "1s", "quary", "SELECT 1"}, "there is no command quary; did you mean query"},
         {{"why", "--fro"}, "why has no flag --fro; did you mean --for"},
-        {{"why", "--show"}, "why has no flag --show; did you mean --show-query"},
+        {{"why", "--show-quary"}, "why has no flag --show-quary; did you mean --show-query"},
         {{"why", "--out", "json"}, "why has no flag --out; did you mean --output"},
         {{"trace", "process", "--pidd", "3"}, "trace has no flag --pidd; did you mean --pid"},
         {{"trace", "process", "--pidd=3"}, "trace has no flag --pidd; did you mean --pid"},

@@ -219,12 +219,11 @@ constexpr UnansweredName unanswered[] = {
     {"offwaketime",
      "who wakes whom is not kept yet; waggle offcputime says how long processes sleep and wait"},
     {"oomkill", "waggle why process says what was killed because memory ran out"},
-    {"opensnoop",
-     "waggle probe tracepoint:syscalls:sys_enter_openat --count counts who opens files; their names are not "
-     "read yet"},
+    {"opensnoop", "waggle probe t:syscalls:sys_enter_openat --show filename prints who opens which file"},
     {"profile",
-     "waggle probe perf:cpu-clock@99 --count --stack samples the kernel's stacks; waggle top run_queue says "
-     "who has the processors"},
+     "waggle probe perf:cpu-clock@99 --count --stack --ustack samples which code has the processors; waggle "
+     "top "
+     "run_queue says who has them"},
     {"readahead", "the page cache is not watched yet"},
     {"slabratetop", "the kernel's own memory is not watched yet"},
     {"sofdsnoop", "sockets that are handed on are not watched yet"},
@@ -232,7 +231,8 @@ constexpr UnansweredName unanswered[] = {
      "waggle trace tcp_state has a row where a program begins to listen; waggle ss -l lists all that do"},
     {"sslsniff", "what is encrypted is not read"},
     {"stackcount", "waggle probe PLACE --count --stack counts the stacks that lead to one place"},
-    {"statsnoop", "questions about files are not watched yet"},
+    {"statsnoop",
+     "waggle probe t:syscalls:sys_enter_newfstatat --show filename prints who asks about which file"},
     {"syncsnoop", "sync is not watched yet; waggle biosnoop has what it writes"},
     {"syscount",
      "waggle probe tracepoint:raw_syscalls:sys_enter --count --by id counts them by number; not always on, "

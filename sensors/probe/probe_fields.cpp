@@ -195,7 +195,7 @@ Result<const ProbeField*> ProbeFields::need(std::string_view expression) {
             continue;
         const std::string_view inner =
             expression.substr(what.size() + 1, expression.size() - what.size() - 2);
-        const Result<const ProbeField*> field = need(trim(inner));
+        Result<const ProbeField*> field = need(trim(inner));
         if (!field) return field;
         if (auto read = read_as(what, *found_in(fields, (*field)->name)); !read) return read.error();
         return field;

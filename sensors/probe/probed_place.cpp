@@ -170,7 +170,7 @@ Result<std::vector<const ProbeField*>> set_all(Object& object, const ProbeReques
     std::ranges::copy(*conditions, asked.each);
     const Result<probe_figure> measured = measured_of(request, fields);
     if (!measured) return measured.error();
-    const auto keys = keys_of(request, fields);
+    auto keys = keys_of(request, fields);
     if (!keys) return keys.error();
     struct {
         probe_figure each[PROBE_KEYS];

@@ -98,9 +98,11 @@ TEST(ProbedFigures, a_program_s_pointer_is_a_text_where_that_is_said) {
     request.filter = "str(arg1) != \"two*\"";
     auto probe = ProbedPlace::start(request);
     ASSERT_TRUE(probe) << probe.error().message;
-    for (int i = 0; i < 3; ++i) waggle_figured(i, "one");
-    for (int i = 0; i < 2; ++i) waggle_figured(i, "two and more");
-    waggle_figured(1, "");
+    // On the stack, or the page of a constant might never have been touched.
+    const char one[] = "one", two[] = "two and more", nothing[] = "";
+    for (int i = 0; i < 3; ++i) waggle_figured(i, one);
+    for (int i = 0; i < 2; ++i) waggle_figured(i, two);
+    waggle_figured(1, nothing);
     waggle_figured(1, reinterpret_cast<const char*>(8));  // nobody's memory: no comparison holds
     EXPECT_EQ(times_by_key(*probe), (Times{{"one", 3}, {"", 1}}));
 }
@@ -125,8 +127,9 @@ TEST(ProbedFigures, sums_and_distributions_have_keys_too) {
     request.mode = ProbeRequest::Mode::histogram;
     auto histograms = ProbedPlace::start(request);
     ASSERT_TRUE(histograms) << histograms.error().message;
-    for (const long number : {100, 100, -30}) waggle_figured(number, "a");
-    waggle_figured(7, "b");
+    const char a[] = "a", b[] = "b";
+    for (const long number : {100, 100, -30}) waggle_figured(number, a);
+    waggle_figured(7, b);
     const auto said = counted(*sums);
     ASSERT_EQ(said.size(), 2u);
     EXPECT_EQ(said.at("a").sum, 170);

@@ -197,7 +197,9 @@ const std::vector<Command>& all_commands() {
         {"trace", "SENSOR|TABLE...", "Print events, a line each: of a sensor, or of one table of it.",
          and_sources(with({"--for", "--output", "--say", "--fields", "--rows", "--language"})),
          sensor_names(has_events), true, 1, any_words, run_trace, true},
-        {"top", "SENSOR", "The busiest, refreshed each second.",
+        {"top", "SENSOR",
+         "The busiest: on a terminal of the last 5 seconds, again each second; with --for or in a pipe of "
+         "all the time.",
          and_sources({"--for", "--output", "--sort", "--rows"}), sensor_names(has_top), true, 1, 1, run_top,
          true},
         {"hist", "SENSOR|TABLE", "Distributions, as bars.",

@@ -138,7 +138,8 @@ int run_top(const Options& options) {
     if (const auto without = lacking(options, "top")) return fail(*without);
     Result<agent::SessionOptions> wanted = session_options(options, wanted_sources(options), Mode::aggregate);
     if (!wanted) return fail(wanted.error());
-    wanted->sliding_window_ns = 5'000'000'000;
+    const bool redraws = stdout_is_terminal() && !options.json;
+    if (redraws && !options.for_ns) wanted->sliding_window_ns = 5'000'000'000;
     Result<std::unique_ptr<agent::Session>> started = start_session(*wanted);
     if (!started) return fail(started.error());
     agent::Session& session = **started;
@@ -160,12 +161,11 @@ int run_top(const Options& options) {
         }
         sort_and_cut(*result, options, 20);
         if (!options.json) leave_out_what_does_not_fit(*result);
-        const bool redraw = stdout_is_terminal() && !options.json && !last;
-        if (!print((redraw ? "\033[H\033[2J" : "") + result_text(*result, options))) ended = true;
+        if (!print((redraws && !last ? "\033[H\033[2J" : "") + result_text(*result, options))) ended = true;
     };
     agent::Callbacks callbacks;
     // A terminal is redrawn each second; a pipe gets the result once, at the end.
-    if (stdout_is_terminal() && !options.json) callbacks.second = [&] { show(false); };
+    if (redraws) callbacks.second = [&] { show(false); };
     callbacks.done = [&] { return ended; };
     session.run(end_of(session, options), interrupted, callbacks);
     if (!ended) show(true);

@@ -35,6 +35,13 @@ struct folio___until_6_12 {
 };
 #pragma clang attribute pop
 
+/* A process's text. Gives its length with its 0; below 0 where the memory could not be read. Of an empty one 6.1 and 6.12 say
+ * that it has the length 0, 6.18 that it has 1. */
+static __always_inline long waggle_user_text(char* to, __u32 room, const void* from) {
+    long length = bpf_probe_read_user_str(to, room, from);
+    return length ? length : 1;
+}
+
 /* Where a request waits in the flush state machine's lists. */
 static __always_inline struct request* waggle_flush_waiter(struct list_head* link) {
     struct request___before_6_6* before = 0;

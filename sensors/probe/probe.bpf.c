@@ -3,6 +3,7 @@
  * find: ask the conditions, then send, count, or put into a histogram. Written once, so that nobody needs a
  * compiler. */
 /* clang-format off */
+#include "bpf/kernel_drift.h"
 #include "bpf/ring.h"
 #include "sensors/probe/probe.event.h"
 #include <bpf/usdt.bpf.h>

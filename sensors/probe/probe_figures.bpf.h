@@ -22,8 +22,7 @@ static __always_inline long read_at(void* to, __u32 bytes, __u64 from) {
 /* Gives the length with its 0; below 0 where the memory could not be read. */
 static __always_inline long read_text_at(char* to, __u32 room, __u64 from) {
     if ((__s64)from < 0) return bpf_probe_read_kernel_str(to, room, (const void*)from);
-    long length = bpf_probe_read_user_str(to, room, (const void*)from);
-    return length ? length : 1; /* before 6.13 an empty text of a process has the length 0 */
+    return waggle_user_text(to, room, (const void*)from);
 }
 
 static __always_inline __u64 shortened(__u64 value, const volatile struct probe_figure* figure) {

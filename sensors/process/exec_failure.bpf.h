@@ -6,6 +6,7 @@
 #pragma once
 
 /* clang-format off */
+#include "bpf/kernel_drift.h"
 #include "bpf/process_flags.h"
 #include "bpf/ring.h"
 #include "sensors/process/process.event.h"
@@ -52,11 +53,11 @@ static __always_inline void send_failure(const char* path, const char* const* ar
     if (directory_fd == AT_FDCWD) tell_directory(&event->directory, &fs->pwd);
 
     char* tail = (char*)(event + 1);
-    long length = bpf_probe_read_user_str(tail, PROCESS_EXE_MAX, path);
+    long length = waggle_user_text(tail, PROCESS_EXE_MAX, path);
     if (length == 1) { /* a file that is open already: what it is called by */
         const char* name = 0;
         bpf_probe_read_user(&name, sizeof name, arguments);
-        length = bpf_probe_read_user_str(tail, PROCESS_EXE_MAX, name);
+        length = waggle_user_text(tail, PROCESS_EXE_MAX, name);
     }
     length = length > 0 ? length - 1 : 0;
     event->path.offset = sizeof *event;

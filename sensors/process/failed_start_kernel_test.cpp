@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Programs that cannot be started, each in its own way, by fork and by posix_spawn.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <spawn.h>
@@ -15,6 +16,7 @@
 
 #include "sensing/testing/drain_whole.h"
 #include "sensors/process/process.h"
+#include "waggle/owned_fd.h"
 
 namespace waggle::sensors {
 namespace {
@@ -107,6 +109,33 @@ TEST(FailedStartKernel, each_gives_a_row_with_what_stood_in_the_way_and_a_good_s
     EXPECT_EQ(told[0].path, missing);
     for (const Loss& loss : (*sensor)->losses()) EXPECT_EQ(loss.count, 0u) << loss.cause;
     std::filesystem::remove_all(directory);
+}
+
+TEST(FailedStartKernel, a_file_that_is_open_already_is_called_by_its_first_argument) {
+    Names names;
+    auto sensor = process_source.start({}, names);
+    ASSERT_TRUE(sensor) << sensor.error().message;
+    char file[] = "/tmp/waggle-start.XXXXXX";  // which nobody may execute
+    const OwnedFd fd(::mkostemp(file, O_CLOEXEC));
+    ASSERT_TRUE(fd);
+    ::unlink(file);
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+        char nothing[] = "", name[] = "shop";
+        char* argv[] = {name, nullptr};
+        ::execveat(fd.get(), nothing, argv, environ, AT_EMPTY_PATH);
+        ::_exit(126);
+    }
+    ASSERT_EQ(::waitpid(pid, nullptr, 0), pid);
+    const std::vector<Told> told = failures(**sensor, names);
+    // The C library's execveat is not watched, where the kernel's cannot be.
+    const auto hooks = (*sensor)->hooks();
+    const auto hook = std::ranges::find(hooks, "failed exec by descriptor", &HookUse::moment);
+    ASSERT_EQ(told.size(), hook != hooks.end() && !hook->hook.empty() ? 1u : 0u);
+    for (const Told& each : told) {
+        EXPECT_EQ(each.path, "shop");
+        EXPECT_EQ(each.error, "EACCES");
+    }
 }
 
 // A child in another root directory asks for what only waggle's own has, and lives on until it is collected, or ends at once.

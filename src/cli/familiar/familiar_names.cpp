@@ -221,9 +221,8 @@ constexpr UnansweredName unanswered[] = {
     {"oomkill", "waggle why process says what was killed because memory ran out"},
     {"opensnoop", "waggle probe t:syscalls:sys_enter_openat --show filename prints who opens which file"},
     {"profile",
-     "waggle probe perf:cpu-clock@99 --count --stack --ustack samples which code has the processors; waggle "
-     "top "
-     "run_queue says who has them"},
+     "waggle probe perf:cpu-clock@99 --count --stack --ustack samples which code has the processors; "
+     "waggle top run_queue says who has them"},
     {"readahead", "the page cache is not watched yet"},
     {"slabratetop", "the kernel's own memory is not watched yet"},
     {"sofdsnoop", "sockets that are handed on are not watched yet"},
@@ -233,10 +232,11 @@ constexpr UnansweredName unanswered[] = {
     {"stackcount", "waggle probe PLACE --count --stack counts the stacks that lead to one place"},
     {"statsnoop",
      "waggle probe t:syscalls:sys_enter_newfstatat --show filename prints who asks about which file"},
-    {"syncsnoop", "sync is not watched yet; waggle biosnoop has what it writes"},
+    {"syncsnoop",
+     "waggle probe 't:syscalls:sys_enter_*sync*' prints who calls which; waggle biosnoop has what it writes"},
     {"syscount",
-     "waggle probe tracepoint:raw_syscalls:sys_enter --count --by id counts them by number; not always on, "
-     "since to see each costs every program of the machine"},
+     "waggle probe t:raw_syscalls:sys_enter --count --by id counts them by name; not always on, since to see "
+     "each costs every program of the machine"},
     {"tcpcong",
      "the states of congestion control are not kept yet; waggle tcpretrans says why segments are sent again"},
     {"tcpdrop", "waggle dropwatch shows dropped packets of all protocols, with the reason"},

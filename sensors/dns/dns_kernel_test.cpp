@@ -18,7 +18,6 @@
 #include <thread>
 #include <vector>
 
-#include "model/histogram.h"
 #include "sensing/testing/drain_whole.h"
 #include "sensing/testing/rows.h"
 #include "sensors/dns/dns.event.h"
@@ -148,7 +147,7 @@ class DnsKernel : public testing::Test {
                     waiting_.push_back({row->as<dns_waiting_event>(), std::string(row->text("name"))});
                 else {
                     totals_.push_back(row->as<dns_total_event>());
-                    latencies_ += values_of(*row);
+                    latencies_ += values_of(*row, "latency_histogram");
                 }
             }
         };
@@ -186,13 +185,6 @@ class DnsKernel : public testing::Test {
     std::uint64_t latencies_ = 0;  // values in the histograms
 
   private:
-    static std::uint64_t values_of(const Row& row) {
-        HistogramReader reader(row.histogram(*row.schema().find("latency_histogram")));
-        std::uint64_t all = 0;
-        std::size_t slot = 0;
-        for (std::uint64_t count = 0; reader.next(slot, count);) all += count;
-        return all;
-    }
     static inline std::unique_ptr<DnsNetwork> network;
 };
 

@@ -24,7 +24,7 @@
 #include <thread>
 #include <vector>
 
-#include "model/histogram.h"
+#include "sensing/testing/rows.h"
 #include "sensors/kernel_lock/kernel_lock.h"
 #include "waggle/owned_fd.h"
 
@@ -133,9 +133,7 @@ class KernelLockKernel : public testing::Test {
                 waits.given_up += row->u64("given_up");
                 waits.longest_ns = std::max(waits.longest_ns, row->u64("longest_wait_ns"));
                 waits.waiting = row->u64("waiting");
-                HistogramReader reader(row->histogram(*row->schema().find("wait_histogram")));
-                std::size_t slot = 0;
-                for (std::uint64_t count = 0; reader.next(slot, count);) waits.in_histogram += count;
+                waits.in_histogram += values_of(*row, "wait_histogram");
             }
         });
     }

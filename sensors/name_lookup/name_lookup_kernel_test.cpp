@@ -21,7 +21,6 @@
 #include <thread>
 #include <vector>
 
-#include "model/histogram.h"
 #include "sensing/testing/drain_whole.h"
 #include "sensing/testing/rows.h"
 #include "sensors/name_lookup/name_lookup.event.h"
@@ -230,9 +229,7 @@ class NameLookupKernel : public testing::Test {
         sum_.other_errors += total.other_errors;
         sum_.not_returned += total.not_returned;
         sum_.latency_ns += total.latency_ns;
-        HistogramReader reader(row.histogram(*row.schema().find("latency_histogram")));
-        std::size_t slot = 0;
-        for (std::uint64_t count = 0; reader.next(slot, count);) values_ += count;
+        values_ += values_of(row, "latency_histogram");
     }
 };
 

@@ -177,10 +177,9 @@ std::uint64_t times_passed(agent::Session& session) {
     session.store().table("probe_count")->each([&](const Row& row) { times += row.u64("times"); });
     const Table& table = *session.store().table("probe_histogram");
     table.each([&](const Row& row) {
-        HistogramReader slots(row.histogram(*table.schema().find("distribution")));
-        std::size_t slot = 0;
-        for (std::uint64_t count = 0; slots.next(slot, count);) times += count;
-        times += row.u64("negative");
+        explain::Histogram values;
+        values.add(row.histogram(*table.schema().find("distribution")));
+        times += values.total() + row.u64("negative");
     });
     return times;
 }

@@ -21,7 +21,6 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "model/histogram.h"
 #include "sensing/testing/rows.h"
 #include "sensors/tcp/tcp.event.h"
 #include "sensors/tcp/tcp.h"
@@ -153,7 +152,7 @@ class TcpKernel : public testing::Test {
                 else if (row->schema().only_named)
                     keep_ours(row->as<tcp_moment_event>(), moments_);
                 else if (keep_ours(row->as<tcp_total_event>(), totals_))
-                    latencies_ += values_of(*row);
+                    latencies_ += values_of(*row, "connect_histogram");
             }
         };
         sensor_->drain(keep);
@@ -194,13 +193,6 @@ class TcpKernel : public testing::Test {
     std::uint64_t latencies_ = 0;  // values in the histograms
 
   private:
-    static std::uint64_t values_of(const Row& row) {
-        HistogramReader reader(row.histogram(*row.schema().find("connect_histogram")));
-        std::uint64_t sum = 0;
-        std::size_t slot = 0;
-        for (std::uint64_t count = 0; reader.next(slot, count);) sum += count;
-        return sum;
-    }
     template <class Struct>
     static bool keep_ours(const Struct& record, std::vector<Struct>& into) {
         for (const Netns* each : {&network->client, &network->server})

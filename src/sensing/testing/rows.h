@@ -2,10 +2,13 @@
 // What a test says of a sensor's rows, and asks of its losses.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "model/columns.h"
+#include "model/histogram.h"
 #include "model/source.h"
 
 namespace waggle::sensors {
@@ -17,6 +20,15 @@ inline std::string line_of(const Row& row, const Names& names) {
         if (column.field && !column.field->is_distribution())
             out += " " + std::string(column.name) + "=" + format_column(row, column, {&names, nullptr});
     return out;
+}
+
+// How many values the row's histogram holds.
+inline std::uint64_t values_of(const Row& row, std::string_view field) {
+    HistogramReader reader(row.histogram(*row.schema().find(field)));
+    std::uint64_t all = 0;
+    std::size_t slot = 0;
+    for (std::uint64_t count = 0; reader.next(slot, count);) all += count;
+    return all;
 }
 
 inline std::uint64_t all_lost(const Running& sensor) {

@@ -249,8 +249,7 @@ Result<ProbedPlace> ProbedPlace::start(const ProbeRequest& request) {
     if (auto started = probes->start(plans); !started) return started.error();
     for (const auto& [variable, cause] :
          {std::pair{"lost_map_full", "map full"}, std::pair{"lost_no_entry", "entry before the start"},
-          std::pair{"lost_no_stack", "stack not kept"},
-          std::pair{"lost_not_read", "not counted: not readable"},
+          std::pair{"lost_no_stack", "stack not kept"}, std::pair{"lost_not_read", "not readable"},
           std::pair{"lost_interrupted", "interrupted too deep"}})
         if (auto counted = probes->count_loss(variable, cause); !counted) return counted.error();
     const auto hits = probes->object().global<std::uint64_t>("hits");

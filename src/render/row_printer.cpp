@@ -183,8 +183,9 @@ void RowPrinter::add_named(const Row& row, const Shape& shape, std::string& out)
                 if (!line.empty()) below += "        " + escape_control(line) + "\n";
             continue;
         }
+        const std::string said = told_apart(cell(row, column), column);
         rest += fmt::format("{}{} {}", rest.empty() ? " " : ", ", column.name,
-                            told_apart(cell(row, column), column));
+                            said.empty() ? "-" : said);  // what is not known
     }
     out += fmt::format("{:<15} {:>7} {:<15}{}\n{}", who[0], who[1], who[2], rest, below);
 }
